@@ -1,0 +1,157 @@
+"""Arrays and devices: which array module runs the maths, and how arrays reach it.
+
+Every equation in this package is written with operators and with the functions of an array's own
+module, so the same line runs on NumPy and on CuPy arrays. This is the only file that imports CuPy,
+and it does so only when a device called ``"cuda"`` is asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any  # a numpy.ndarray or a cupy.ndarray
+State: TypeAlias = tuple[Any, ...]  # (h,) or (h, c)
+Rng: TypeAlias = int | np.random.Generator | None
+
+
+def array_module(array: Array) -> ModuleType:
+    """Return the module (``numpy`` or ``cupy``) whose functions take `array`."""
+    root = type(array).__module__.partition(".")[0]
+    return sys.modules["cupy"] if root == "cupy" else np
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A device: its name (``"cpu"``, ``"cuda:0"``) and the array module that computes there."""
+
+    name: str
+    xp: ModuleType = field(repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_backend, (self.name,)  # modules cannot be copied or pickled
+
+    def owns(self, array: Array) -> bool:
+        """Whether `array` already lives on this device."""
+        if array_module(array) is not self.xp:
+            return False
+        return self.xp is np or f"cuda:{array.device.id}" == self.name
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the device on which new arrays are created."""
+        if self.xp is np:
+            yield
+        else:
+            with self.xp.cuda.Device(int(self.name.partition(":")[2])):
+                yield
+
+    def put(self, array: Array, dtype: Any = None) -> Array:
+        """Return `array` on this device; a copy only if it is elsewhere or of another dtype."""
+        with self.active():
+            return self.xp.asarray(array, dtype=dtype)
+
+
+def get_backend(device: str) -> Backend:
+    """Look a device up by name.
+
+    Args:
+        device: ``"cpu"``, ``"cuda"`` (the first CUDA device) or ``"cuda:1"``.
+
+    Raises:
+        ValueError: the name is none of these.
+        RuntimeError: CUDA was asked for and CuPy or a device is missing.
+    """
+    kind, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if device == "cpu":
+        return Backend("cpu", np)
+    if kind != "cuda" or not (number.isdigit() or device == "cuda"):
+        raise ValueError(f'device: got {device!r}, want "cpu", "cuda" or "cuda:<number>"')
+    try:
+        import cupy
+    except ImportError:
+        raise RuntimeError(
+            f"device={device!r} needs CuPy: pip install cupy-cuda13x (or cupy-cuda12x), "
+            "which are minirnn's extras cuda13 and cuda12"
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(
+            f"device={device!r}: no CUDA device can be used here ({error})"
+        ) from None
+    index = int(number or 0)
+    if index >= count:
+        raise RuntimeError(f"device={device!r}: this machine has {count} CUDA device(s)")
+    return Backend(f"cuda:{index}", cupy)
+
+
+def backend_of(array: Array) -> Backend:
+    """The device that `array` is on."""
+    return get_backend("cpu" if array_module(array) is np else f"cuda:{array.device.id}")
+
+
+def to_host(array: Array) -> np.ndarray[Any, Any]:
+    """Return `array` as a NumPy array; copies, and waits for the device, if it is on one."""
+    return np.asarray(array if array_module(array) is np else array.get())
+
+
+def to_device(array: Array, device: str) -> Array:
+    """Return `array` on `device` (see `get_backend`); a copy only if it is elsewhere."""
+    return get_backend(device).put(array)
+
+
+def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
+    """Turn `rng` (None for fresh entropy, an integer seed, or a generator) into a generator.
+
+    Random numbers are always drawn on the host, so that a seed gives the same bits on every device.
+
+    Args:
+        rng: what to turn into one.
+        name: the argument that a message is to speak of.
+
+    Raises:
+        TypeError: `rng` is none of the three.
+        ValueError: the seed is negative.
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, int | np.integer)):
+        raise TypeError(
+            f"{name}: got {type(rng).__name__}, want None, an integer or a numpy.random.Generator"
+        )
+    if rng is not None and rng < 0:
+        raise ValueError(f"{name}: got the seed {rng}, want 0 or more")
+    return np.random.default_rng(rng)
+
+
+def tanh(a: Array) -> Array:
+    """Hyperbolic tangent, element by element."""
+    return array_module(a).tanh(a)
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + exp(-a)), written with tanh so that no exponential can overflow."""
+    return 0.5 * tanh(0.5 * a) + 0.5
+
+
+def relu(a: Array) -> Array:
+    """max(a, 0). A complex `a` (see `minirnn.gradcheck`) is judged by its real part."""
+    return array_module(a).where(a.real <= 0, 0, a)  # so that NaN stays NaN
+
+
+def split_rows(a: Array, parts: int) -> list[Array]:
+    """Cut the rows of `a` into `parts` equal blocks, as views."""
+    height = a.shape[0] // parts
+    return [a[k * height : (k + 1) * height] for k in range(parts)]
+
+
+def stack_rows(*blocks: Array) -> Array:
+    """Put blocks of rows under one another."""
+    return array_module(blocks[0]).concatenate(blocks, axis=0)

@@ -1,0 +1,51 @@
+"""The record that the backward pass of a recurrent network needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .backend import Array
+from .parameter import Layer
+from .scan import Saved
+
+
+class Direction(NamedTuple):
+    """One scan: a layer in one direction."""
+
+    name: str  # "l0", "l0.reverse", "l1", …
+    place: int  # where its part of the state is: l0, l0.reverse, l1, …
+    time: slice  # the order in which time is walked: x[time]
+    rows: slice  # of the layer's output, (H·directions, N)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """What `Recurrent.backward` needs of one call of `Recurrent.forward`.
+
+    Gates and states can be looked up by name, as arrays (T, H, N): ``cache["l0.i"]``,
+    ``cache["l1.reverse.c"]``. A state at t is the one after step t has been read.
+    """
+
+    owner: Layer
+    versions: tuple[int, ...]  # of the owner's parameters
+    letters: tuple[str, ...]  # of the states and gates
+    scans: list[tuple[Direction, Saved]]
+    masks: list[Array | None]  # dropout after each layer, scaled, (T, H·directions, N)
+    mask: Array | None  # of the steps that exist (T, N)
+    T: int
+    N: int
+
+    def __getitem__(self, name: str) -> Array:
+        scan_name, _, letter = name.rpartition(".")
+        for d, saved in self.scans:
+            if scan_name == d.name and letter in self.letters:
+                return saved.trace(letter)[d.time].copy()
+        raise KeyError(f"{name!r}; there are {', '.join(self.names())}")
+
+    def __repr__(self) -> str:
+        return f"Cache(T={self.T}, N={self.N}: {', '.join(self.names())})"
+
+    def names(self) -> list[str]:
+        """Every name that can be looked up."""
+        return [f"{d.name}.{letter}" for d, _ in self.scans for letter in self.letters]

@@ -1,0 +1,212 @@
+"""What the arguments of forward and backward must be.
+
+Each check names the argument, what it had and what it needs, before anything is computed. Values are
+looked at only where that does not make a device wait: on the host, or when `check_finite` is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .backend import Array, Backend, State, array_module
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """Return `value` if it is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: got {value!r}, want an integer")
+    if value < least:
+        raise ValueError(f"{name}: got {value}, want {least} or more")
+    return int(value)
+
+
+def real_number(name: str, value: Any, least: float = 0.0, below: float = math.inf) -> float:
+    """Return `value` if it is a number in [least, below)."""
+    wanted = f"{least:g} or more" if below == math.inf else f"a number in [{least:g}, {below:g})"
+    if not least <= _number(name, value, wanted) < below:
+        raise ValueError(f"{name}: got {value}, want {wanted}")
+    return float(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """Return `value` if it is a number above 0; it may be infinite."""
+    if not _number(name, value, "a number above 0") > 0:
+        raise ValueError(f"{name}: got {value}, want more than 0")
+    return float(value)
+
+
+def _number(name: str, value: Any, wanted: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
+        raise TypeError(f"{name}: got {value!r}, want {wanted}")
+    return value
+
+
+def fraction(name: str, value: Any) -> float:
+    """Return `value` if it lies in [0, 1)."""
+    return real_number(name, value, below=1.0)
+
+
+def float_dtype(value: Any) -> np.dtype[Any]:
+    """Return `value` as a dtype if it is float32 or float64."""
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        if value is not None and value in (dtype.name, dtype, dtype.type):
+            return dtype
+    raise ValueError(f'dtype: got {value!r}, want "float32" or "float64"')
+
+
+def on_device(name: str, value: Any, backend: Backend) -> Array:
+    """Return `value` as an array of this device's module; arrays never move between devices unasked."""
+    module = array_module(value)
+    array = backend.xp.asarray(value) if module is backend.xp else value
+    if backend.owns(array):
+        return array
+    where = "the host" if module is np else f"cuda:{value.device.id}"
+    raise TypeError(
+        f"{name}: is an array on {where}, but {backend.name} is where it is needed; "
+        f"move it with minirnn.to_host(...) or minirnn.to_device(..., {backend.name!r})"
+    )
+
+
+def of_shape(name: str, array: Array, shape: tuple[Any, ...]) -> Array:
+    """Return `array` if its shape is `shape`, in which letters stand for any size."""
+    fits = len(array.shape) == len(shape) and all(
+        isinstance(want, str) or got == want for got, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(str(want) for want in shape)
+        raise ValueError(f"{name}: got shape {array.shape}, want ({wanted})")
+    return array
+
+
+def real_numbers(name: str, array: Array, dtype: Any, real: Array | None = None) -> Array:
+    """Return `array` cast to `dtype` if it holds real numbers (or is of that dtype already).
+
+    Where `real` (T, N) is false, `array` (T, rows, N) is padding, which a cast must not read: it might
+    overflow.
+    """
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: got {array.dtype}, want real numbers")
+    if real is not None:
+        array = array_module(array).where(real[:, None], array, 0)
+    return array.astype(dtype)
+
+
+def numbers(name: str, value: Any, shape: tuple[Any, ...], dtype: Any, backend: Backend) -> Array:
+    """Return `value` cast to `dtype` if it is on this device, of this shape, and holds real numbers."""
+    return real_numbers(name, of_shape(name, on_device(name, value, backend), shape), dtype)
+
+
+def columns_or_tokens(
+    name: str, value: Any, time: tuple[str, ...], D: int, backend: Backend
+) -> Array:
+    """Return `value` if it is (*time, D, N), or (*time, N) integers; it has not been cast yet."""
+    array = on_device(name, value, backend)
+    columns = ", ".join((*time, str(D), "N"))
+    if array.ndim == 3 and array.shape[1] != D and array.shape[2] == D:
+        raise ValueError(
+            f"{name}: got shape {array.shape}, want ({columns}); "
+            f"if this is (N, T, {D}), hand over {name}.transpose(1, 2, 0)"
+        )
+    if array.ndim == len(time) + 2:
+        return of_shape(name, array, (*time, D, "N"))
+    if array.ndim != len(time) + 1:
+        ids = ", ".join((*time, "N")) if time else "N,"
+        raise ValueError(
+            f"{name}: got shape {array.shape}, want ({columns}), or integer tokens ({ids})"
+        )
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: got {array.dtype} of shape {array.shape}, "
+            f"want integers below {D} as tokens, or numbers ({columns})"
+        )
+    return array
+
+
+def finite(name: str, array: Array, real: Array | None = None) -> None:
+    """Raise a ValueError if `array` (T, …, N) has NaN or infinity where `real` (T, N) is true."""
+    xp = array_module(array)
+    bad = ~xp.isfinite(array)
+    if real is not None:
+        bad &= real[:, None]
+    if bool(bad.any()):
+        where = tuple(int(i) for i in xp.argwhere(bad)[0])
+        raise ValueError(f"{name}: {array[where]} at index {where}, want finite numbers")
+
+
+def tokens(name: str, value: Array, K: int, real: Array | None, look: bool) -> Array:
+    """Return tokens fit for picking: where `real` is false, they may be anything and become 0."""
+    xp = array_module(value)
+    if value.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: got {value.dtype} of shape {value.shape}, want integers below {K}"
+        )
+    if real is not None:
+        value = xp.where(real, value, 0)
+    if (look or xp is np) and value.size:
+        low, high = int(value.min()), int(value.max())
+        if low < 0 or high >= K:
+            raise ValueError(f"{name}: got tokens from {low} to {high}, want 0 to {K - 1}")
+    return value
+
+
+def lengths_mask(lengths: Any, T: int, N: int, backend: Backend) -> Array | None:
+    """Return the mask (T, N) of the steps that exist, or None where all of them do."""
+    if lengths is None:
+        return None
+    host = np.asarray(lengths.get() if hasattr(lengths, "get") else lengths)
+    if host.shape != (N,):
+        raise ValueError(f"lengths: got shape {host.shape}, want ({N},), one for each sequence")
+    if host.dtype.kind not in "iu" and host.size:
+        raise TypeError(f"lengths: got {host.dtype}, want integers")
+    if host.size and (host.min() < 0 or host.max() > T):
+        raise ValueError(f"lengths: got {host.min()} to {host.max()}, want 0 to T = {T}")
+    if (host == T).all():
+        return None
+    return backend.put(np.arange(T)[:, None] < host)
+
+
+def state_parts(name: str, value: Any, names: tuple[str, ...]) -> State:
+    """Return `value` if it is a tuple of as many parts as the cell has states."""
+    wanted = "(" + ", ".join(names) + ("," if len(names) == 1 else "") + ")"
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name}: got {type(value).__name__}, want a tuple {wanted}")
+    if len(value) != len(names):
+        raise ValueError(f"{name}: got {len(value)} part(s), want {len(names)}: {wanted}")
+    return tuple(value)
+
+
+def not_negative(name: str, array: Array) -> None:
+    """Raise a ValueError if an array on the host has negative, infinite or NaN elements."""
+    if array_module(array) is np and array.size and not 0 <= array.min() <= array.max() < np.inf:
+        bad = array[~((array >= 0) & (array < np.inf))].flat[0]
+        raise ValueError(f"{name}: got {bad}, want 0 or more, and finite")
+
+
+def castable(name: str, value: Any, like: Any) -> Array:
+    """Return `value` as an array if it has the shape of `like` and can be cast to its dtype.
+
+    Raises:
+        ValueError: another shape.
+        TypeError: complex numbers for real ones, text for numbers.
+    """
+    array = of_shape(name, value if hasattr(value, "dtype") else np.asarray(value), like.shape)
+    if not np.can_cast(array.dtype, like.dtype, "same_kind"):
+        raise TypeError(f"{name}: got {array.dtype}, want {np.dtype(like.dtype)}")
+    return array
+
+
+def saved_values(name: str, values: Any, own: Mapping[str, Any]) -> None:
+    """Raise an error unless `values` has just the names of `own`, each fit for what is there."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name}: got {type(values).__name__}, want arrays by name")
+    missing, unknown = own.keys() - values.keys(), values.keys() - own.keys()
+    if missing or unknown:
+        raise ValueError(f"{name}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    for key, like in own.items():
+        castable(f"{name}[{key!r}]", values[key], like)

@@ -1,0 +1,74 @@
+"""``python -m minirnn.gradcheck``: print the proof of every cell, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import groupby
+
+from ..backend import get_backend
+from ..cells import CELLS
+from ..kernels import available
+from .proof import Case, arrangements
+
+TOL = 1e-12
+CELL_NAMES = [cell.name for cell in CELLS]
+
+
+def main() -> int:
+    """Print the table; return 1 if anything is past the bar."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minirnn.gradcheck",
+        description="Check every gradient of every cell by the complex step, in float64.",
+    )
+    parser.add_argument("--cell", default="", help=f"only cells called so: {', '.join(CELL_NAMES)}")
+    parser.add_argument("--scan", choices=("generic", "numpy"), help="only this scan")
+    parser.add_argument("--seed", type=int, default=0, help="of the random values")
+    options = parser.parse_args()
+    chosen = [cell for cell in CELLS if cell.name.lower().startswith(options.cell.lower())]
+    if not chosen:
+        parser.error(f"argument --cell: got {options.cell!r}, want one of {', '.join(CELL_NAMES)}")
+    if options.seed < 0:
+        parser.error(f"argument --seed: got {options.seed}, want 0 or more")
+    letters = list(dict.fromkeys(letter for cell in chosen for letter in cell.shapes(1, 1)))
+    columns = ["x", "h0", "c0", *letters]
+    print(
+        "Each figure is the worst max|Δ| / max(max|g|, 1e-6), over zero and random initial states,"
+    )
+    print(
+        f"and over gradients given for ys, for the final state and for both. The bar is {TOL:.0e}.\n"
+    )
+    print(f"{'cell':<23}{'scan':<9}{'layers':<8}{'dirs':<6}{'lengths':<9}", end="")
+    print("".join(f"{name:>9}" for name in columns), flush=True)
+    worst, problems = 0.0, []
+    for cell in chosen:
+        for scan in available(cell, get_backend("cpu")):
+            if options.scan not in (None, scan):
+                continue
+            for (layers, both, lengths), cases in groupby(arrangements(cell, scan), _row):
+                errors: dict[str, float] = {}
+                for case in cases:
+                    for row in case.check(options.seed).rows:
+                        letter = row.name.rpartition(".")[2]
+                        errors[letter] = max(errors.get(letter, 0.0), row.error)
+                        worst = max(worst, row.error)
+                        if row.error > TOL:
+                            problems.append(f"{case}\n    {row.name}: {row.error:.1e}, {row.hint}")
+                directions, ragged = 2 if both else 1, "ragged" if lengths else "equal"
+                print(f"{cell.name:<23}{scan:<9}{layers:<8}{directions:<6}{ragged:<9}", end="")
+                shown = (f"{errors[name]:9.0e}" if name in errors else " " * 9 for name in columns)
+                print("".join(shown).rstrip(), flush=True)
+    for problem in problems:
+        print(problem)
+    print(
+        f"\nworst error {worst:.1e}: {'all within' if worst <= TOL else 'PAST'} the bar of {TOL:.0e}"
+    )
+    return int(worst > TOL)
+
+
+def _row(case: Case) -> tuple[int, bool, bool]:
+    return case.layers, case.bidirectional, case.lengths
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What a wrong gradient looks like: the usual mistakes of a hand-written backward pass, recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Values = np.ndarray[Any, Any]
+
+CLOSE = 1e-5  # relative to the largest element: well above rounding, well below any mistake
+
+
+class Sizes(NamedTuple):
+    """Steps and sequences, where they are known: wrong factors are often one of these."""
+
+    of: str  # the input that they were read off
+    T: int | None
+    N: int | None
+
+
+def diagnose(
+    got: Values,
+    want: Values,
+    sizes: Sizes,
+    blocks: Sequence[str] = (),
+    series: bool = False,
+) -> str:
+    """Describe how the gradient `got` differs from the numerical one, `want`.
+
+    Args:
+        got, want: of one shape.
+        sizes: T and N.
+        blocks: names of the blocks of rows, if these are gates.
+        series: whether this is a sequence (T, rows, N).
+    """
+    if not np.isfinite(got).all():
+        return "it is not finite"
+    if not np.isfinite(want).all():
+        return "the numerical gradient is not finite: the loss itself overflows"
+    if _close(got, want):
+        return (
+            "it differs by rounding only: something is computed in single precision, or differences "
+            "are too coarse for this tolerance"
+        )
+    if not got.any():
+        return "it is zero: the gradient is lost on its way here"
+    if factor := _factor(got, want):
+        return _name_factor(factor, sizes)
+    if got.ndim == 2 and _close(got.reshape(got.shape[::-1]).T, want):
+        return "it is transposed"
+    return (
+        _gates(got, want, sizes, blocks)
+        or (_time_and_batch(got, want) if series else "")
+        or "it fits no common mistake: a term is missing or too many, or a wrong state was used"
+    )
+
+
+def _close(got: Values, want: Values) -> bool:
+    return bool(np.abs(got - want).max() <= CLOSE * max(np.abs(want).max(), 1e-30))
+
+
+def _factor(got: Values, want: Values) -> float | None:
+    """c, if `got` is c · `want`."""
+    square = float((want * want).sum())
+    c = float((got * want).sum()) / square if square else 0.0
+    return c if c and _close(got / c, want) else None
+
+
+def _name_factor(c: float, sizes: Sizes) -> str:
+    T, N = sizes.T, sizes.N
+    named = {"T": T, "N": N, "T·N": T * N if T and N else None}
+    if T == N:
+        named = {"T or N": T, "T·N": named["T·N"]}
+    for name, size in named.items():
+        if size and size > 1:
+            if np.isclose(c, size, rtol=CLOSE):
+                return f"it is {name} = {size} times too large: summed, where the loss averages"
+            if np.isclose(c, 1 / size, rtol=CLOSE):
+                return f"it is {name} = {size} times too small: averaged, where the loss sums"
+    if np.isclose(c, -1, rtol=CLOSE):
+        return "it has the wrong sign"
+    return f"it is {c:.6g} times the true gradient"
+
+
+def _gates(got: Values, want: Values, sizes: Sizes, blocks: Sequence[str]) -> str:
+    """Gates in another order, or wrong ones among right ones."""
+    if len(blocks) < 2:
+        return ""
+    parts, true = np.split(got, len(blocks)), np.split(want, len(blocks))
+    for order in permutations(range(len(blocks))):
+        if all(_close(parts[k], true[gate]) for k, gate in enumerate(order)):
+            found = ", ".join(blocks[gate] for gate in order)
+            return f"its gates are in the order {found} instead of {', '.join(blocks)}"
+    scale = np.abs(want).max()
+    wrong = [k for k in range(len(blocks)) if np.abs(parts[k] - true[k]).max() > CLOSE * scale]
+    if len(wrong) == len(blocks):
+        return ""
+    names = ", ".join(blocks[k] for k in wrong)
+    inner = diagnose(parts[wrong[0]], true[wrong[0]], sizes) if len(wrong) == 1 else ""
+    return f"only the rows of {names} are wrong" + (f": {inner}" if inner else "")
+
+
+def _time_and_batch(got: Values, want: Values) -> str:
+    """For a sequence (T, rows, N): shifted in time, or wrong at some steps or in some sequences only."""
+    if got.ndim != 3 or len(got) < 2:
+        return ""
+    if _close(got[1:], want[:-1]):
+        return "it is one step late: element t holds the gradient of t - 1"
+    if _close(got[:-1], want[1:]):
+        return "it is one step early: element t holds the gradient of t + 1"
+    wrong = np.abs(got - want) > CLOSE * np.abs(want).max()
+    steps, sequences = np.flatnonzero(wrong.any((1, 2))), np.flatnonzero(wrong.any((0, 1)))
+    if len(steps) < len(got):
+        return f"only the steps t = {', '.join(map(str, steps))} are wrong"
+    if len(sequences) < got.shape[2]:
+        return f"only the sequences n = {', '.join(map(str, sequences))} are wrong"
+    return ""

@@ -1,0 +1,283 @@
+"""Layers without state: they treat every time step, and every sequence, alike.
+
+Each has ``forward(x) -> (y, cache)`` and ``backward(cache, dy) -> dx``, which adds to the parameters'
+``.grad``. Arrays are (T, rows, N), or (rows, N) for a single step. Nothing is kept in the layer, and a
+cache shares no memory with what the caller has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import checks
+from .backend import Array, Backend, Rng, array_module, generator, get_backend
+from .init import check_scheme, draw
+from .nonlinearity import nonlinearity
+from .parameter import Layer, Parameter, named_children
+from .products import sum_over_steps
+from .tokens import add_up_columns
+
+
+def dropout_mask(random: np.random.Generator, p: float, like: Array) -> Array:
+    """0 with probability `p`, else 1/(1-p), in the shape, dtype and module of `like`.
+
+    Drawn on the host, so that a seed drops the same elements on every device.
+    """
+    keep = random.random(like.shape, np.float32) >= p
+    return array_module(like).asarray(keep).astype(like.real.dtype) / (1 - p)
+
+
+class LayerCache(NamedTuple):
+    """What one call of a layer's forward leaves for its backward."""
+
+    owner: Layer
+    saved: Any
+    versions: tuple[int, ...]  # of the owner's parameters
+
+    def __repr__(self) -> str:
+        return f"LayerCache of {self.owner!r}"
+
+
+class StatelessLayer(Layer):
+    """What `Sequential` takes: a layer whose forward needs the input alone."""
+
+    def forward(self, x: Array) -> tuple[Array, Any]:
+        """Return the output and the cache."""
+        raise NotImplementedError
+
+    def backward(self, cache: Any, dy: Array) -> Array | None:
+        """Return the gradient of the input; add those of the parameters to their ``.grad``.
+
+        Raises:
+            TypeError: `cache` is not what a forward returned.
+            ValueError: it is another layer's, or older than the parameters; `dy` does not fit.
+        """
+        raise NotImplementedError
+
+    def _cache(self, saved: Any) -> LayerCache:
+        return LayerCache(self, saved, self._versions())
+
+    def _saved(self, cache: LayerCache) -> Any:
+        """What `_cache` was given, if `cache` is this layer's and as new as its parameters."""
+        self._check_cache(cache, LayerCache)
+        return cache.saved
+
+
+class Linear(StatelessLayer):
+    """The output layer V h + b: (T, H, N) or (H, N) -> (T, K, N) or (K, N).
+
+    Args:
+        input_size: H.
+        output_size: K.
+        bias: False leaves b out.
+        share: an `Embedding` (K, H) whose matrix is to be V, and gets both gradients.
+        dtype, device, rng, init: as for `Recurrent`; the uniform bound is 1/√H.
+
+    Parameters: ``V`` (K, H), ``b`` (K, 1).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        bias: bool = True,
+        dtype: Any = "float32",
+        device: str = "cpu",
+        rng: Rng = None,
+        init: str = "uniform",
+        share: Embedding | None = None,
+    ) -> None:
+        H = self.input_size = checks.whole_number("input_size", input_size)
+        K = self.output_size = checks.whole_number("output_size", output_size)
+        self.backend = get_backend(device)
+        check_scheme(init)
+        dtype, random = checks.float_dtype(dtype), generator(rng)
+        if share is None:
+            V = draw(init, random, "V", (K, H), H**-0.5).astype(dtype)
+            self._V = Parameter("V", V, self.backend)
+        elif not isinstance(share, Embedding):
+            raise TypeError(f"share: got {type(share).__name__}, want an Embedding")
+        else:
+            self._V = share.parameters()[0]
+            if (self._V.shape, self._V.dtype, self._V.backend) != ((K, H), dtype, self.backend):
+                raise ValueError(f"share: got {self._V}, want ({K}, {H}), {dtype}, {device}")
+        self._b = None
+        if bias:
+            b = draw(init, random, "b", (K, 1), H**-0.5).astype(dtype)
+            self._b = Parameter("b", b, self.backend)
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """``V`` and ``b``."""
+        return {"V": self._V} if self._b is None else {"V": self._V, "b": self._b}
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        """(T, H, N) or (H, N) -> the same with K rows."""
+        x = checks.on_device("x", x, self.backend)
+        shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
+        x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
+        y = array_module(x).matmul(self._V.data, x)
+        if self._b is not None:
+            y += self._b.data
+        return y, self._cache(x.copy())
+
+    def backward(self, cache: LayerCache, dy: Array) -> Array:
+        """Return dx; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to the gradients."""
+        x = self._saved(cache)
+        shape = (*x.shape[:-2], self.output_size, x.shape[-1])
+        dy = checks.numbers("dy", dy, shape, x.dtype, self.backend)
+        x3, dy3 = x.reshape(-1, *x.shape[-2:]), dy.reshape(-1, *dy.shape[-2:])
+        self._V.grad += sum_over_steps(dy3, x3)
+        if self._b is not None:
+            self._b.grad += dy3.sum(axis=(0, 2))[:, None]
+        return array_module(x).matmul(self._V.data.T, dy)
+
+
+class Embedding(StatelessLayer):
+    """A learned column for each token: (T, N) or (N,) integers -> (T, E, N) or (E, N).
+
+    Parameter: ``E`` (K, E), a row per token, drawn from the standard normal as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        size: int,
+        dtype: Any = "float32",
+        device: str = "cpu",
+        rng: Rng = None,
+    ) -> None:
+        self.num_tokens = checks.whole_number("num_tokens", num_tokens)
+        self.size = checks.whole_number("size", size)
+        value = generator(rng).standard_normal((self.num_tokens, self.size))
+        backend = get_backend(device)
+        self._E = Parameter("E", value.astype(checks.float_dtype(dtype)), backend)
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """``E``."""
+        return {"E": self._E}
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        """Pick a row for each token, as a column."""
+        x = _tokens(x, self._E.backend)
+        x = checks.tokens("x", x, self.num_tokens, None, look=False)
+        picked = array_module(x).take(self._E.data, x, axis=0)
+        return picked.swapaxes(-1, -2), self._cache(x.copy())
+
+    def backward(self, cache: LayerCache, dy: Array) -> None:
+        """Add each column of `dy` to its token's row of the gradient. Tokens have none: None."""
+        x = self._saved(cache)
+        shape = (*x.shape[:-1], self.size, x.shape[-1])
+        dy = checks.numbers("dy", dy, shape, self._E.dtype, self._E.backend)
+        columns = dy.swapaxes(-1, -2).reshape(-1, self.size).T
+        add_up_columns(columns, x.ravel(), self._E.grad.T)
+
+
+class OneHot(StatelessLayer):
+    """Tokens as one-hot columns: (T, N) or (N,) integers -> (T, K, N) or (K, N)."""
+
+    def __init__(self, num_tokens: int, dtype: Any = "float32", device: str = "cpu") -> None:
+        self.num_tokens = checks.whole_number("num_tokens", num_tokens)
+        self.dtype = checks.float_dtype(dtype)
+        self.backend = get_backend(device)
+
+    def forward(self, x: Array) -> tuple[Array, None]:
+        """Column n is 1 at row ``x[n]``, and 0 elsewhere."""
+        x = _tokens(x, self.backend)
+        x = checks.tokens("x", x, self.num_tokens, None, look=False)
+        with self.backend.active():
+            rows = self.backend.xp.arange(self.num_tokens)[:, None]
+        return (x[..., None, :] == rows).astype(self.dtype), None
+
+    def backward(self, cache: None, dy: Array) -> None:
+        """Tokens have no gradient: None."""
+
+
+class Dropout(StatelessLayer):
+    """Zero with probability p, and scale what is left by 1/(1-p); Srivastava et al. 2014.
+
+    Nothing is dropped unless `dropout_rng` is given.
+    """
+
+    def __init__(self, p: float) -> None:
+        self.p = checks.fraction("p", p)
+
+    def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
+        """Any shape to the same; the mask is in the cache."""
+        if dropout_rng is None or self.p == 0:
+            return x.copy(), self._cache(None)
+        mask = dropout_mask(generator(dropout_rng, "dropout_rng"), self.p, x)
+        return x * mask, self._cache(mask)
+
+    def backward(self, cache: LayerCache, dy: Array) -> Array:
+        """The same elements are zero, the others scaled."""
+        mask = self._saved(cache)
+        return dy.copy() if mask is None else _like(mask, dy) * mask
+
+
+class Activation(StatelessLayer):
+    """``"tanh"``, ``"relu"`` or ``"sigmoid"``, element by element."""
+
+    def __init__(self, name: str) -> None:
+        self.function = nonlinearity(name)
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        """Any shape to the same."""
+        y = self.function.f(x)
+        return y, self._cache(y.copy())
+
+    def backward(self, cache: LayerCache, dy: Array) -> Array:
+        """Return dy * f'(x)."""
+        y = self._saved(cache)
+        return _like(y, dy) * self.function.df(y)
+
+
+class Sequential(StatelessLayer):
+    """Layers without state, one after the other, with parameters named ``"0.V"``, ``"2.V"``."""
+
+    def __init__(self, *layers: StatelessLayer) -> None:
+        for k, layer in enumerate(layers):
+            if not isinstance(layer, StatelessLayer):
+                raise TypeError(
+                    f"layers[{k}]: got {type(layer).__name__}, want a layer without state"
+                )
+        self.layers = layers
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Those of the layers, by their number."""
+        return named_children({str(k): layer for k, layer in enumerate(self.layers)})
+
+    def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
+        """Through the layers from first to last."""
+        random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
+        x, caches = x.copy(), []
+        for layer in self.layers:
+            if isinstance(layer, Dropout | Sequential):
+                x, cache = layer.forward(x, random)
+            else:
+                x, cache = layer.forward(x)
+            caches.append(cache)
+        return x, self._cache(caches)
+
+    def backward(self, cache: LayerCache, dy: Array) -> Array:
+        """Through the layers from last to first."""
+        caches, dy = self._saved(cache), dy.copy()
+        for layer, layer_cache in zip(reversed(self.layers), reversed(caches), strict=True):
+            dy = layer.backward(layer_cache, dy)
+        return dy
+
+
+def _tokens(x: Array, backend: Backend) -> Array:
+    """Tokens (T, N) or (N,), on this device."""
+    x = checks.on_device("x", x, backend)
+    if x.ndim not in (1, 2):
+        raise ValueError(f"x: got shape {x.shape}, want (T, N) or (N,)")
+    return x
+
+
+def _like(cache: Array, dy: Array) -> Array:
+    """`dy`, if it has the shape of what was saved: nothing is broadcast."""
+    if dy.shape != cache.shape:
+        raise ValueError(f"dy: got shape {dy.shape}, want {cache.shape}")
+    return dy

@@ -1,0 +1,219 @@
+"""Parameters, and the base of everything that has some.
+
+A parameter's ``data`` and ``grad`` are views of one-dimensional storage. On its own it has a storage
+to itself; a `Model` moves all of its parameters into one, so that an optimizer's update is a handful
+of operations on one long array instead of a handful for each parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import checks
+from .backend import Array, Backend, to_host
+
+
+class Storage:
+    """One-dimensional arrays for the values and the gradients of parameters that lie together."""
+
+    def __init__(self, size: int, dtype: Any, backend: Backend) -> None:
+        with backend.active():
+            self.data = backend.xp.zeros(size, dtype)
+            self.grad = backend.xp.zeros(size, dtype)
+
+
+class Parameter:
+    """A named array with its gradient, which every backward pass adds to.
+
+    Attributes:
+        name: ``"l0.U"``; within a model, ``"rnn.l0.U"``.
+        version: grows with every change made by an optimizer, `load_state_dict` or assignment to
+            ``data``. A cache from an earlier version is refused by ``backward``. (Writing into
+            ``data[...]`` goes unseen: assign instead.)
+        blocks: names of the equal blocks of rows, such as ``("i", "f", "o", "g")``; may be empty.
+    """
+
+    def __init__(
+        self, name: str, value: Array, backend: Backend, blocks: Sequence[str] = ()
+    ) -> None:
+        self.name = name
+        self.backend = backend
+        self.shape: tuple[int, ...] = value.shape
+        self.size: int = value.size
+        self.dtype: np.dtype[Any] = value.dtype
+        self.blocks = tuple(blocks)
+        self.version = 0
+        self.place(Storage(self.size, self.dtype, backend), 0, value)
+
+    def place(self, storage: Storage, start: int, value: Array) -> None:
+        """Move to `storage`, from element `start` on, with `value` as the data."""
+        self.storage, self.start, self.stop = storage, start, start + self.size
+        self._view()
+        self._data[...] = self.backend.put(value)
+
+    def _view(self) -> None:
+        self._data = self.storage.data[self.start : self.stop].reshape(self.shape)
+        self._grad = self.storage.grad[self.start : self.stop].reshape(self.shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_data", "_grad")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._view()  # of the copied storage
+
+    @property
+    def data(self) -> Array:
+        """The values. Read it at each use: a model may have moved it."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Array) -> None:
+        self._data[...] = self._fit(self.name, value)
+        self.version += 1
+
+    @property
+    def grad(self) -> Array:
+        """The gradient, summed over every backward pass since `zero_grad`."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Array) -> None:
+        if value is not self._grad:  # `p.grad += g` has worked in place and assigns the same array
+            self._grad[...] = self._fit(f"{self.name}.grad", value)
+
+    def _fit(self, name: str, value: Array) -> Array:
+        return self.backend.put(checks.castable(name, value, self), self.dtype)
+
+    @contextmanager
+    def replaced_by(self, array: Array) -> Iterator[None]:
+        """Compute with `array`, of any dtype, in place of the data (see `minirnn.gradcheck`)."""
+        own, self._data = self._data, array
+        try:
+            yield
+        finally:
+            self._data = own
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.name}, shape={self.shape}, {self.dtype}, {self.backend.name})"
+
+
+class Layer:
+    """Whatever owns parameters: recurrent networks, layers, sequences of layers, models."""
+
+    def __repr__(self) -> str:
+        shapes = (f"{name} {p.shape}" for name, p in self.named_parameters().items())
+        return f"{type(self).__name__}({', '.join(shapes)})"
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Each parameter once, by its name within this layer, in a fixed order."""
+        return {}
+
+    def parameters(self) -> list[Parameter]:
+        """Each parameter once, in a fixed order."""
+        return list(self.named_parameters().values())
+
+    def zero_grad(self) -> None:
+        """Set every gradient to zero."""
+        for p in self.parameters():
+            p.grad[...] = 0
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of all parameters on the host, by name."""
+        return {name: to_host(p.data).copy() for name, p in self.named_parameters().items()}
+
+    def load_state_dict(self, values: Mapping[str, Array]) -> None:
+        """Set all parameters by name; nothing is changed unless everything fits.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a shape differs.
+            TypeError: values that are not real numbers.
+        """
+        own = self.named_parameters()
+        checks.saved_values("values", values, own)
+        for name, p in own.items():
+            p.data = values[name]
+
+    def _versions(self) -> tuple[int, ...]:
+        """What a cache remembers of the parameters, to know when it is older than they."""
+        return tuple(p.version for p in self.parameters())
+
+    def _check_cache(self, cache: Any, kind: Any) -> None:
+        """Raise an error unless `cache` is of this kind, of this layer, and as new as its parameters."""
+        if not isinstance(cache, kind):
+            raise TypeError(f"cache: got {type(cache).__name__}, want what forward returned last")
+        if cache.owner is not self:
+            raise ValueError(
+                f"cache: comes from another layer ({cache.owner}) than this one ({self})"
+            )
+        if cache.versions != self._versions():
+            raise ValueError(
+                "cache: is older than the parameters, which were updated after its forward; "
+                "run forward again"
+            )
+
+
+def named_children(children: Mapping[str, Layer]) -> dict[str, Parameter]:
+    """The parameters of several layers, each prefixed with its layer's name, shared ones once."""
+    found: dict[str, Parameter] = {}
+    seen: set[int] = set()
+    for prefix, child in children.items():
+        for name, p in child.named_parameters().items():
+            if id(p) not in seen:
+                seen.add(id(p))
+                if f"{prefix}.{name}" in found:
+                    raise ValueError(f"layers: two parameters would be named {prefix}.{name}")
+                found[f"{prefix}.{name}"] = p
+    return found
+
+
+class Stretch(NamedTuple):
+    """Parameters that follow one another in one storage."""
+
+    data: Array
+    grad: Array
+    own: slice  # where these are in arrays that hold all parameters of the optimizer
+
+
+def stretches(parameters: Sequence[Parameter]) -> list[Stretch]:
+    """Join parameters that lie side by side, in the order given."""
+    found: list[Stretch] = []
+    first: Parameter | None = None
+    total = 0
+    for k, p in enumerate(parameters):
+        first = first or p
+        total += p.size
+        after = parameters[k + 1] if k + 1 < len(parameters) else None
+        if after is None or after.storage is not p.storage or after.start != p.stop:
+            place, size = slice(first.start, p.stop), p.stop - first.start
+            own = slice(total - size, total)
+            found.append(Stretch(p.storage.data[place], p.storage.grad[place], own))
+            first = None
+    return found
+
+
+def check_parameters(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """Return the parameters as a list, if that is what they are and there are any."""
+    if not isinstance(parameters, list | tuple):
+        got = type(parameters).__name__
+        raise TypeError(f"parameters: got {got}, want a list of them, such as model.parameters()")
+    for p in parameters:
+        if not isinstance(p, Parameter):
+            raise TypeError(f"parameters: got a {type(p).__name__} in the list, want parameters")
+    if not parameters:
+        raise ValueError("parameters: got none, want at least one")
+    return list(dict.fromkeys(parameters))  # one that layers share counts once
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise a ValueError if a name is there twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"parameters: {', '.join(twice)} is there twice; "
+            "put the layers into one minirnn.Model, which gives each its own name"
+        )

@@ -1,0 +1,327 @@
+"""Recurrent networks of any cell: layers, directions, dropout, lengths, state in and state out.
+
+The maths of one step is in ``cells.py``, the loop over time in ``scan.py`` and ``kernels/``. Here scans
+are paired into directions and stacked into layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import checks
+from .backend import Array, Rng, State, generator, get_backend
+from .cache import Cache, Direction
+from .cells import Arrays, Cell
+from .init import check_scheme, draw
+from .kernels import choose
+from .layers import dropout_mask
+from .parameter import Layer, Parameter
+from .scan import Saved
+from .tokens import OneHotColumns
+
+
+class Recurrent(Layer):
+    """Layers of any cell; `RNN`, `LSTM` and `GRU` are this with a cell of ours.
+
+    Args:
+        cell: the equations (see ``minirnn/cells.py``).
+        input_size: D, rows of each ``x[t]``, or the size of the vocabulary for tokens.
+        hidden_size: H.
+        num_layers: layers on top of each other.
+        bidirectional: a second scan per layer, from the end of each sequence to its start.
+        dropout: share of a layer's outputs set to zero on their way to the next layer, in [0, 1).
+        bias: False leaves every bias out, as in h' = tanh(U x + W h).
+        dtype: ``"float32"`` or ``"float64"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        rng: None (fresh), an integer seed or a ``numpy.random.Generator``, for the initial values.
+        init: ``"uniform"`` within ±1/√H (as in PyTorch), ``"glorot"`` or ``"orthogonal"``.
+        scan: ``"auto"`` (the fastest there is), ``"generic"`` or ``"numpy"``; see `explain`.
+
+    Parameters are named ``l0.U`` (G·H, D), ``l0.W`` (G·H, H), ``l0.b`` (G·H, 1), ``l0.reverse.U``,
+    ``l1.U`` (G·H, H·directions) and so on; GRU has ``l0.bw`` (H, 1) too.
+
+    Raises:
+        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind.
+        RuntimeError: `device` is a CUDA device that cannot be used.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        bias: bool = True,
+        dtype: Any = "float32",
+        device: str = "cpu",
+        rng: Rng = None,
+        *,
+        init: str = "uniform",
+        scan: str = "auto",
+    ) -> None:
+        self.cell = cell
+        self.input_size = checks.whole_number("input_size", input_size)
+        self.hidden_size = H = checks.whole_number("hidden_size", hidden_size)
+        self.num_layers = checks.whole_number("num_layers", num_layers)
+        self.bidirectional = bool(bidirectional)
+        self.dropout = checks.fraction("dropout", dropout)
+        if self.dropout and self.num_layers == 1:
+            raise ValueError(
+                f"dropout: got {dropout} with num_layers=1, where it would do nothing: "
+                "it acts between layers; want 0, or two layers or more"
+            )
+        self.layers = [self._directions(layer) for layer in range(self.num_layers)]
+        self.backend = get_backend(device)
+        check_scheme(init)
+        self.scan, self.scan_reason = choose(cell, self.backend, scan)
+        dtype, random = checks.float_dtype(dtype), generator(rng)
+        self._parameters: dict[str, Parameter] = {}
+        self._absent: dict[str, Array] = {}  # biases left out, as zeros
+        self._letters = [n for n in cell.shapes(1, 1) if bias or not n.startswith("b")]
+        for d in (d for layer in self.layers for d in layer):
+            D = self.input_size if d in self.layers[0] else self.output_size
+            for letter, shape in cell.shapes(D, H).items():
+                if letter not in self._letters:
+                    self._absent[letter] = self.backend.put(np.zeros(shape, dtype))
+                    continue
+                blocks = cell.gates if shape[0] == len(cell.gates) * H else ()
+                value = draw(init, random, letter, shape, H**-0.5, max(1, len(blocks)))
+                name = f"{d.name}.{letter}"
+                self._parameters[name] = Parameter(name, value.astype(dtype), self.backend, blocks)
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.cell.name}: {self.input_size} -> {self.hidden_size}, {self.num_layers} layer(s), "
+            f"{self.num_directions} direction(s), {self.dtype}, {self.backend.name}"
+        )
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Rows of each ``ys[t]``: H·directions."""
+        return self.hidden_size * self.num_directions
+
+    @property
+    def dtype(self) -> Any:
+        """What is computed in: the parameters' dtype."""
+        return next(iter(self._parameters.values())).data.dtype
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """``l0.U``, ``l0.W``, ``l0.b``, ``l0.reverse.U``, …, ``l1.U``, …"""
+        return dict(self._parameters)
+
+    def forward(
+        self,
+        x: Array,
+        state: State | None = None,
+        lengths: Any = None,
+        dropout_rng: Rng = None,
+        *,
+        check_finite: bool = False,
+    ) -> tuple[Array, State, Cache]:
+        """Run over whole sequences.
+
+        Args:
+            x: (T, D, N) numbers, or (T, N) integer tokens, each standing for a one-hot column.
+            state: as returned by an earlier call, each part (layers·directions, H, N); None is zeros.
+            lengths: (N,) integers from 0 to T, in any order: how much of each sequence is real.
+            dropout_rng: drops out between layers if given, and not otherwise.
+            check_finite: look for NaN and infinity in `x` and `state` first (and, on a device, for
+                tokens out of range, which on the host are always looked for).
+
+        Returns:
+            ``ys`` (T, H·directions, N), the top layer's h, zero beyond each length; the final
+            ``state``; and the ``cache`` for `backward`. All are the caller's to keep.
+
+        Raises:
+            ValueError, TypeError: an argument does not fit; nothing has been computed.
+        """
+        x = checks.columns_or_tokens("x", x, ("T",), self.input_size, self.backend)
+        T, N = x.shape[0], x.shape[-1]
+        mask = checks.lengths_mask(lengths, T, N, self.backend)
+        if x.ndim == 2:
+            x = checks.tokens("x", x, self.input_size, mask, check_finite)
+        else:
+            x = checks.real_numbers("x", x, self.dtype, mask)
+        state = self._zeros(N) if state is None else self._check_state("state", state, N)
+        if check_finite:
+            if x.ndim == 3:
+                checks.finite("x", x, mask)
+            for part in state:
+                checks.finite("state", part)
+        random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
+        with self.backend.active():
+            return self._forward(x, state, mask, random)
+
+    def _forward(
+        self, x: Array, state: State, mask: Array | None, random: np.random.Generator | None
+    ) -> tuple[Array, State, Cache]:
+        xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
+        scans: list[tuple[Direction, Saved]] = []
+        masks: list[Array | None] = []
+        finals: list[State] = []
+        for layer in self.layers:
+            outputs = []
+            for d in layer:
+                ys, final, saved = self.scan.forward(
+                    self.cell,
+                    self._arrays(d),
+                    x[d.time],
+                    tuple(part[d.place] for part in state),
+                    None if mask is None else mask[d.time],
+                )
+                outputs.append(ys[d.time])
+                finals.append(final)
+                scans.append((d, saved))
+            x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=1)
+            dropped = None
+            if random is not None and self.dropout and layer is not self.layers[-1]:
+                dropped = dropout_mask(random, self.dropout, x)
+                x *= dropped
+            masks.append(dropped)
+        new_state = tuple(xp.stack(parts) for parts in zip(*finals, strict=True))
+        letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
+        return x, new_state, Cache(self, self._versions(), letters, scans, masks, mask, T, N)
+
+    def backward(
+        self, cache: Cache, dys: Array | None = None, dstate: State | None = None
+    ) -> tuple[Array | None, State]:
+        """Back-propagate through time: add to every parameter's ``.grad``.
+
+        Args:
+            cache: from `forward`, with the parameters as they were then. It can be used again.
+            dys: gradient of the loss with respect to ``ys`` (T, H·directions, N); None is zero.
+            dstate: the same for the final state; None, or an entry None, is zero.
+
+        Returns:
+            The gradients with respect to ``x`` (T, D, N), None for tokens, and to the initial state.
+
+        Raises:
+            ValueError: nothing but None was given; a shape does not fit; the cache is another
+                network's, or older than the parameters.
+        """
+        self._check_cache(cache, Cache)
+        zeros = self._zeros(cache.N)
+        parts = zeros if dstate is None else checks.state_parts("dstate", dstate, self.cell.states)
+        if dys is None and (dstate is None or all(part is None for part in parts)):
+            raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
+        pairs = zip(parts, zeros, strict=True)
+        parts = tuple(zero if part is None else part for part, zero in pairs)
+        final = self._check_state("dstate", parts, cache.N)
+        if dys is not None:
+            dys = checks.on_device("dys", dys, self.backend)
+            dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
+            dys = checks.real_numbers("dys", dys, self.dtype, cache.mask)
+        with self.backend.active():
+            return self._backward(cache, dys, final)
+
+    def _backward(
+        self, cache: Cache, dys: Array | None, final: State
+    ) -> tuple[Array | None, State]:
+        initial = tuple(self.backend.xp.empty_like(part) for part in final)
+        scans, masks = list(cache.scans), list(cache.masks)
+        for layer in reversed(self.layers):
+            dropped = masks.pop()
+            if dropped is not None:
+                dys = dys * dropped
+            dx: Array | None = None
+            for _ in layer:
+                d, saved = scans.pop()
+                dx_d, dstate, dP = self.scan.backward(
+                    saved,
+                    None if dys is None else dys[:, d.rows][d.time],
+                    tuple(part[d.place] for part in final),
+                )
+                for part, value in zip(initial, dstate, strict=True):
+                    part[d.place] = value
+                for letter in self._letters:
+                    self._parameters[f"{d.name}.{letter}"].grad += dP[letter]
+                if dx_d is not None:
+                    dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]
+            dys = dx  # the input of this layer is the output of the one below
+        return dys, initial
+
+    def step(self, x_t: Array, state: State | None = None) -> tuple[Array, State]:
+        """Run one step and keep nothing for `backward`: for sampling and streaming.
+
+        Args:
+            x_t: (D, N) numbers, or (N,) integer tokens.
+            state: as returned by the last step or by `forward`; None is zeros.
+
+        Returns:
+            The top layer's h (H, N), and the state.
+
+        Raises:
+            ValueError: the network is bidirectional, and the last step would have to come first.
+        """
+        if self.bidirectional:
+            raise ValueError(
+                "step: a bidirectional network must see the whole sequence: use forward"
+            )
+        x_t = checks.columns_or_tokens("x_t", x_t, (), self.input_size, self.backend)
+        if x_t.ndim == 1:
+            x_t = checks.tokens("x_t", x_t, self.input_size, None, look=False)
+            x_t = OneHotColumns(x_t, self.input_size)
+        else:
+            x_t = checks.real_numbers("x_t", x_t, self.dtype)
+        N = x_t.shape[-1]
+        state = self._zeros(N) if state is None else self._check_state("state", state, N)
+        new: list[State] = []
+        with self.backend.active():
+            for (d,) in self.layers:
+                old = tuple(part[d.place] for part in state)
+                new.append(self.cell.forward(self._arrays(d), x_t, old)[0])
+                x_t = new[-1][0]
+            stacked = tuple(self.backend.xp.stack(p) for p in zip(*new, strict=True))
+        return stacked[0][-1].copy(), stacked
+
+    def last(self, state: State) -> Array:
+        """The top layer's final h, both directions on top of one another: (H·directions, N)."""
+        h = checks.state_parts("state", state, self.cell.states)[0]
+        h = checks.numbers("state h", h, self._state_shape("N"), self.dtype, self.backend)
+        return h[-self.num_directions :].reshape(self.output_size, h.shape[-1]).copy()
+
+    def last_backward(self, dh: Array) -> State:
+        """The `dstate` for `backward` that belongs to a gradient of `last`, (H·directions, N)."""
+        dh = checks.numbers("dh", dh, (self.output_size, "N"), self.dtype, self.backend)
+        dstate = self._zeros(dh.shape[-1])
+        dstate[0][-self.num_directions :] = dh.reshape(self.num_directions, self.hidden_size, -1)
+        return dstate
+
+    def _directions(self, layer: int) -> tuple[Direction, ...]:
+        H, first = self.hidden_size, layer * self.num_directions
+        forward = Direction(f"l{layer}", first, slice(None), slice(0, H))
+        if not self.bidirectional:
+            return (forward,)
+        backwards = slice(None, None, -1)
+        return forward, Direction(f"l{layer}.reverse", first + 1, backwards, slice(H, 2 * H))
+
+    def _arrays(self, d: Direction) -> Arrays:
+        """The parameters of one scan by letter, as they are now."""
+        own = {letter: self._parameters[f"{d.name}.{letter}"].data for letter in self._letters}
+        return own | self._absent
+
+    def _zeros(self, N: int) -> State:
+        """A state, or a state's gradient, of zeros."""
+        zeros = self.backend.xp.zeros
+        return tuple(zeros(self._state_shape(N), self.dtype) for _ in self.cell.states)
+
+    def _check_state(self, name: str, value: State, N: int) -> State:
+        """The parts of `value`, checked and cast."""
+        letters, shape = self.cell.states, self._state_shape(N)
+        parts = zip(letters, checks.state_parts(name, value, letters), strict=True)
+        return tuple(
+            checks.numbers(f"{name} {letter}", part, shape, self.dtype, self.backend)
+            for letter, part in parts
+        )
+
+    def _state_shape(self, N: Any) -> tuple[Any, ...]:
+        return (self.num_layers * self.num_directions, self.hidden_size, N)

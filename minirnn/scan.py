@@ -1,0 +1,141 @@
+"""The loop over time: the specification.
+
+A *scan* is one layer in one direction. Forward it takes the input, the parameters and the initial
+state to the outputs and the final state; backward it is the transpose of that. This one runs any
+cell's equations as they stand, step by step, on any array module. The kernels in ``kernels/`` do the
+same faster, and are held to this one by the tests.
+
+Sequences of unequal length are told apart by `mask` (T, N), true where a step exists. Where it does
+not, the state stands still, the output is zero, and the input is never read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from .backend import Array, State, array_module
+from .cells import Arrays, Cell
+from .tokens import OneHotColumns
+
+
+class Saved(Protocol):
+    """What one scan's backward pass needs, with the gates and states to be looked at by name."""
+
+    def trace(self, name: str) -> Array:
+        """A gate or state over time, (T, H, N); a state at t is the one after step t."""
+
+
+class Scan(Protocol):
+    """The whole contract between a cell and whatever runs it. Time runs along axis 0."""
+
+    name: str
+
+    def forward(
+        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+    ) -> tuple[Array, State, Any]:
+        """Take x (T, D, N) or tokens (T, N) -> outputs (T, H, N), the final state, what to save."""
+
+    def backward(
+        self, saved: Any, dys: Array | None, dstate: State
+    ) -> tuple[Array | None, State, dict[str, Array]]:
+        """Gradients of the outputs and the final state -> dx, the initial state's, the parameters'."""
+
+
+class Step(NamedTuple):
+    """What one step took and gave."""
+
+    x: Array
+    state: State
+    new: State
+    gates: Arrays
+
+
+class GenericSaved(NamedTuple):
+    """The record of a generic scan: every step, as it was."""
+
+    cell: Cell
+    P: Arrays
+    steps: list[Step]
+    mask: Array | None
+    tokens: bool
+    shape: tuple[int, ...]  # of x
+
+    def trace(self, name: str) -> Array:
+        """See `Saved.trace`."""
+        states = self.cell.states
+        xp, U = array_module(self.P["U"]), self.P["U"]
+        T, (GH, _), N = self.shape[0], U.shape, self.shape[-1]
+        out = xp.empty((T, GH // len(self.cell.gates), N), U.dtype)
+        for step, out_t in zip(self.steps, out, strict=True):
+            out_t[...] = step.new[states.index(name)] if name in states else step.gates[name]
+        return out
+
+
+def refuse_misfits(cell: Cell, P: Arrays, step: Step, dstate: State, dP: Arrays) -> None:
+    """Raise a ValueError if what a cell's backward gave does not fit: new cells are checked here."""
+    wanted = {f"dP[{name!r}]": value.shape for name, value in P.items()}
+    got = {f"dP[{name!r}]": value.shape for name, value in dP.items()}
+    if not isinstance(dstate, tuple) or len(dstate) != len(cell.states):
+        raise ValueError(f"{cell.name}.backward: dstate is not a tuple of {', '.join(cell.states)}")
+    for name, before, after in zip(cell.states, step.state, dstate, strict=True):
+        wanted[f"d{name}"], got[f"d{name}"] = before.shape, after.shape
+    for name in wanted | got:
+        if wanted.get(name) != got.get(name):
+            found, want = got.get(name, "missing"), wanted.get(name, "no such parameter")
+            raise ValueError(f"{cell.name}.backward: {name} is {found}, want {want}")
+
+
+class GenericScan:
+    """Runs the equations of ``cells.py`` as they stand."""
+
+    name = "generic"
+
+    def forward(
+        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+    ) -> tuple[Array, State, GenericSaved]:
+        """See `Scan.forward`."""
+        xp = array_module(P["U"])
+        tokens = x.ndim == 2
+        T, N = x.shape[0], x.shape[-1]
+        x, state = x.copy(), tuple(part.copy() for part in state)  # theirs may be reused
+        if mask is not None and not tokens:
+            x = xp.where(mask[:, None], x, 0)  # padding may hold anything, even NaN
+        ys = xp.zeros((T, state[0].shape[0], N), state[0].dtype)
+        steps = []
+        for t in range(T):
+            x_t = OneHotColumns(x[t], P["U"].shape[1]) if tokens else x[t]
+            new, gates = cell.forward(P, x_t, state)
+            if mask is not None:
+                pairs = zip(new, state, strict=True)
+                new = tuple(xp.where(mask[t], s_new, s) for s_new, s in pairs)
+            ys[t] = new[0] if mask is None else xp.where(mask[t], new[0], 0)
+            steps.append(Step(x_t, state, new, gates))
+            state = new
+        return ys, state, GenericSaved(cell, P, steps, mask, tokens, x.shape)
+
+    def backward(
+        self, saved: GenericSaved, dys: Array | None, dstate: State
+    ) -> tuple[Array | None, State, dict[str, Array]]:
+        """See `Scan.backward`."""
+        cell, P, mask = saved.cell, saved.P, saved.mask
+        xp = array_module(P["U"])
+        dx = None if saved.tokens else xp.zeros(saved.shape, P["U"].dtype)
+        dP = {name: xp.zeros_like(value) for name, value in P.items()}
+        for t in reversed(range(len(saved.steps))):
+            step = saved.steps[t]
+            held = tuple(0 for _ in dstate)
+            if dys is not None:
+                dy = dys[t] if mask is None else xp.where(mask[t], dys[t], 0)
+                dstate = (dstate[0] + dy, *dstate[1:])
+            if mask is not None:  # where the state stood still, its gradient passes through
+                held = tuple(xp.where(mask[t], 0, d) for d in dstate)
+                dstate = tuple(xp.where(mask[t], d, 0) for d in dstate)
+            dx_t, dstate, dP_t = cell.backward(P, step.x, step.state, step.new, step.gates, dstate)
+            if step is saved.steps[-1]:
+                refuse_misfits(cell, P, step, dstate, dP_t)
+            dstate = tuple(d + d_held for d, d_held in zip(dstate, held, strict=True))
+            if dx is not None:
+                dx[t] = dx_t
+            for name, gradient in dP_t.items():
+                dP[name] += gradient
+        return dx, dstate, dP

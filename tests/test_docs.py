@@ -1,0 +1,83 @@
+"""What the README and the docs say is what the code does."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from minirnn.gradcheck.proof import arrangements
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?%?")
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def run(code):
+    """Execute a page's code, and return its names and what it printed."""
+    names, printed = {"__name__": "page"}, io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "page", "exec"), names)
+    return names, printed.getvalue()
+
+
+def test_readme_example_prints_what_the_readme_says():
+    _, printed = run(blocks("README.md", "python")[0])
+    shown = blocks("README.md", "text")[0]
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
+    for got, want in zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True):
+        assert float(got.rstrip("%")) == pytest.approx(float(want.rstrip("%")), rel=0.1, abs=2e-3)
+    assert "100%" in printed.splitlines()[-1]
+
+
+def test_equations_beside_the_readme_are_lines_of_the_code():
+    cells = (ROOT / "minirnn" / "cells.py").read_text()
+    lines = re.findall(r"\| `(.*?)` \|", (ROOT / "README.md").read_text())
+    assert len(lines) == 7
+    for line in lines:
+        assert line in cells
+
+
+def test_equation_numbers_are_those_of_the_code():
+    numbers = re.compile(r"\((\d\.\d'?)\)")
+    cells = (ROOT / "minirnn" / "cells.py").read_text()
+    code = {n for n in numbers.findall(cells) if f"# ({n})" in cells}
+    page = (ROOT / "docs" / "equations.md").read_text()
+    tagged = set(re.findall(r"\\tag\{(\d\.\d'?)\}", page))
+    in_words = {"2.1'", "4.1'"}  # of the same form as another, and referred to it
+    assert all(f"({n}) is (" in page for n in in_words)
+    assert tagged | in_words == code
+    assert len(code) == 2 * (2 + 7 + 7 + 6)
+
+
+def test_new_cell_of_the_docs_runs_and_is_proven_in_every_arrangement():
+    names, printed = run(blocks("docs/new_cell.md", "python")[0])
+    shown = blocks("docs/new_cell.md", "text")[0]
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
+    for case in arrangements(names["PeepholeCell"](), "generic"):
+        assert case.check().worst <= 1e-12, case
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_finished(page):
+    text = page.read_text()
+    assert len(text) > 400
+    assert "@@" not in text
+
+
+def test_proof_in_the_readme_is_what_the_command_ends_with():
+    shown = blocks("README.md", "text")[1]
+    assert NUMBER.sub("#", shown).strip() == "worst error #: all within the bar of #"
+    assert float(re.search(r"worst error (\S+):", shown)[1]) <= 1e-12

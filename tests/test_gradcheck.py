@@ -1,0 +1,204 @@
+"""The gradient checker itself: does it find mistakes, and say what they look like?"""
+
+import re
+
+import numpy as np
+import pytest
+
+import minirnn as mr
+from minirnn.gradcheck.diagnose import Sizes, diagnose
+
+T, H, N = 4, 3, 2
+GATES = ("i", "f", "o", "g")
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.normal(size=(4 * H, 5))
+SERIES = RNG.normal(size=(T, H, N))
+SQUARE = RNG.normal(size=(3, 3))
+
+
+def swapped(gradient, order):
+    return np.concatenate([np.split(gradient, 4)[k] for k in order])
+
+
+def with_one_block(gradient, block, factor):
+    changed = gradient.copy()
+    changed[block * H : (block + 1) * H] *= factor
+    return changed
+
+
+def at(gradient, index, value=7.0):
+    changed = gradient.copy()
+    changed[index] += value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "blocks", "says"),
+    [
+        (4 * WEIGHTS, WEIGHTS, GATES, "T = 4 times too large"),
+        (WEIGHTS / 4, WEIGHTS, GATES, "T = 4 times too small"),
+        (2 * WEIGHTS, WEIGHTS, GATES, "N = 2 times too large"),
+        (WEIGHTS / 8, WEIGHTS, GATES, "T·N = 8 times too small"),
+        (-WEIGHTS, WEIGHTS, GATES, "the wrong sign"),
+        (1.7 * WEIGHTS, WEIGHTS, GATES, "1.7 times"),
+        (0 * WEIGHTS, WEIGHTS, GATES, "it is zero"),
+        (SQUARE.T, SQUARE, (), "transposed"),
+        (WEIGHTS.T.reshape(WEIGHTS.shape), WEIGHTS, GATES, "transposed"),
+        (swapped(WEIGHTS, (0, 1, 3, 2)), WEIGHTS, GATES, "order i, f, g, o instead of i, f, o, g"),
+        (with_one_block(WEIGHTS, 1, -1), WEIGHTS, GATES, "only the rows of f.*wrong sign"),
+        (
+            with_one_block(WEIGHTS, 3, 4),
+            WEIGHTS,
+            GATES,
+            "only the rows of g.*T = 4 times too large",
+        ),
+        (np.roll(SERIES, 1, axis=0), SERIES, (), "one step late"),
+        (np.roll(SERIES, -1, axis=0), SERIES, (), "one step early"),
+        (at(SERIES, 2), SERIES, (), "only the steps t = 2 are"),
+        (at(SERIES, (slice(None), slice(None), 1)), SERIES, (), "only the sequences n = 1 are"),
+        (WEIGHTS.astype(np.float32).astype(float), WEIGHTS, GATES, "rounding only"),
+        (WEIGHTS * np.nan, WEIGHTS, GATES, "not finite"),
+        (WEIGHTS, WEIGHTS * np.inf, GATES, "the loss itself overflows"),
+        (RNG.normal(size=(12, 5)), WEIGHTS, GATES, "no common mistake"),
+    ],
+)
+def test_mismatch_is_recognised(got, want, blocks, says):
+
+    assert re.search(says, diagnose(got, want, Sizes("x", T, N), blocks, series=got.ndim == 3))
+
+
+def lstm_problem(dtype="float64"):
+    rng = np.random.default_rng(1)
+    model = mr.Model(
+        rnn=mr.LSTM(3, 4, dtype=dtype, rng=rng), out=mr.Linear(4, 5, dtype=dtype, rng=rng)
+    )
+    x = rng.normal(size=(T, 3, N)).astype(dtype)
+    targets = rng.integers(0, 5, (T, N))
+
+    def forward(x):
+        ys, _, cache = model.rnn.forward(x)
+        scores, out_cache = model.out.forward(ys)
+        loss, dscores = mr.softmax_cross_entropy(scores, targets)
+        return loss, (cache, out_cache, dscores)
+
+    def backward(saved):
+        cache, out_cache, dscores = saved
+        dx, _ = model.rnn.backward(cache, model.out.backward(out_cache, dscores))
+        return {"x": dx}
+
+    return model, x, forward, backward
+
+
+@pytest.mark.parametrize(("method", "bar"), [("complex", 1e-12), ("central", 1e-6)])
+def test_whole_model_passes_and_is_left_as_it_was(method, bar):
+    model, x, forward, backward = lstm_problem()
+    before = {p.name: (p.data.copy(), p.data, p.version) for p in model.parameters()}
+    for p in model.parameters():
+        p.grad[...] = 3
+    kept = x.copy()
+    report = mr.gradcheck(forward, backward, model.parameters(), method=method, x=x)
+    assert report.ok
+    assert report.worst <= bar
+    assert [row.name for row in report.rows] == ["x", *before]
+    assert np.array_equal(x, kept)
+    for p in model.parameters():
+        value, array, version = before[p.name]
+        assert p.data is array
+        assert p.version == version
+        assert np.array_equal(p.data, value)
+        assert (p.grad == 3).all()
+
+
+def test_single_precision_passes_at_its_own_tolerance_and_is_recognised_below_it():
+    model, x, forward, backward = lstm_problem("float32")
+    assert mr.gradcheck(forward, backward, model.parameters(), x=x).ok
+    report = mr.gradcheck(forward, backward, model.parameters(), tol=1e-12, x=x)
+    assert not report.ok
+    assert "single precision" in str(report)
+
+
+def test_gradient_summed_over_time_instead_of_averaged_is_named():
+    model, x, forward, backward = lstm_problem()
+
+    def too_large(saved):
+        cache, out_cache, dscores = saved
+        return backward((cache, out_cache, dscores * T))
+
+    report = mr.gradcheck(forward, too_large, model.parameters(), x=x)
+    assert not report.ok
+    assert str(report).count("T = 4 times too large") == len(report.rows)
+
+
+def test_kink_is_recognised():
+    relu = mr.Activation("relu")
+    x = np.array([[-1.0, 0.0, 2.0]])
+
+    def forward(x):
+        y, cache = relu.forward(x)
+        return y.sum(), cache
+
+    def backward(cache):
+        return {"x": relu.backward(cache, np.ones((1, 3)))}
+
+    report = mr.gradcheck(forward, backward, method="central", x=x)
+    assert not report.ok
+    assert "kink" in report.rows[0].hint
+    assert mr.gradcheck(forward, backward, method="central", x=x + 0.5).ok
+
+
+def test_function_that_drops_the_imaginary_part_is_refused():
+    def forward(x):
+        return np.abs(x).sum(), x
+
+    with pytest.raises(TypeError, match="drops the imaginary part"):
+        mr.gradcheck(forward, lambda x: {"x": np.sign(x)}, x=np.array([1.0, -2.0]))
+
+
+def test_gradient_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"x has \(2,\), its gradient \(1,\)"):
+        mr.gradcheck(lambda x: (x.sum(), x), lambda x: {"x": np.ones(1)}, x=np.array([1.0, 2.0]))
+
+
+def test_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="method: got 'forward', want"):
+        mr.gradcheck(lambda: (0.0, None), lambda saved: None, method="forward")
+
+
+def test_steep_curvature_is_not_taken_for_a_kink():
+    """A small slope on a steep parabola: the one-sided slopes differ much, but it is smooth."""
+    target = np.array([[1.0, 2.0]])
+
+    def forward(x):
+        loss, d = mr.mse(x, target)
+        return loss, d
+
+    x = target + 1e-5
+    assert mr.gradcheck(forward, lambda d: {"x": d}, method="central", x=x).ok
+    report = mr.gradcheck(forward, lambda d: {"x": -d}, method="central", x=x)
+    assert "wrong sign" in report.rows[0].hint
+
+
+def test_two_parameters_of_one_name_are_refused():
+    networks = mr.RNN(2, 2, rng=0), mr.RNN(2, 2, rng=1)
+    parameters = [p for net in networks for p in net.parameters()]
+    with pytest.raises(ValueError, match=r"parameters: l0.U, l0.W, l0.b is there twice.*Model"):
+        mr.gradcheck(lambda: (0.0, None), lambda saved: None, parameters)
+
+
+def test_input_without_a_gradient_is_listed_as_not_checked():
+    report = mr.gradcheck(lambda x: (x.sum(), None), lambda saved: None, x=np.ones(2))
+    assert report.unchecked == ("x",)
+    assert "x  not checked" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "message"),
+    [
+        (lambda x: x.sum(), lambda saved: None, "forward: gave float64, want a pair"),
+        (lambda x: (x.sum(), x), lambda x: x, "backward: gave ndarray, want gradients by the name"),
+        (lambda x: (x.sum(), x), lambda x: {"dx": x}, r"backward: gave \['dx'\], want.*\['x'\]"),
+    ],
+)
+def test_functions_of_another_form_are_refused(forward, backward, message):
+    with pytest.raises(TypeError, match=message):
+        mr.gradcheck(forward, backward, x=np.ones(2))

@@ -1,0 +1,107 @@
+"""The proof: every gradient of every cell, by the complex step, within 1e-12."""
+
+import subprocess
+import sys
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scans import SCANS, each_scan
+
+from minirnn.gradcheck.proof import Case, arrangements
+
+BAR = 1e-12
+
+
+def test_the_six_cells_have_an_in_place_scan_on_the_cpu():
+    assert [scan for _, scan in SCANS][:12] == ["generic", "numpy"] * 6
+
+
+@each_scan
+def test_every_arrangement(cell, scan):
+    cases = list(arrangements(cell, scan))
+    assert len(cases) == 3 * 2 * 2 * 2 * 3
+    for case in cases:
+        report = case.check()
+        assert report.worst <= BAR, f"{case}\n{report}"
+        inputs = {row.name for row in report.rows}
+        assert {"x", "l0.U"} <= inputs
+        assert ({"h0", "c0"} & inputs == set()) is not case.state
+
+
+@each_scan
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_any_shape_and_option(cell, scan, data):
+    """Sizes, tokens, dropout with a fixed mask, no bias: whatever hypothesis thinks of."""
+    layers = data.draw(st.integers(1, 3), "layers")
+    case = Case(
+        cell,
+        scan,
+        layers,
+        bidirectional=data.draw(st.booleans(), "bidirectional"),
+        state=data.draw(st.booleans(), "state"),
+        tokens=data.draw(st.booleans(), "tokens"),
+        dropout=0.4 if layers > 1 and data.draw(st.booleans(), "dropout") else 0.0,
+        bias=data.draw(st.booleans(), "bias"),
+    )
+    T, D, H, N = (data.draw(st.integers(1, 4), name) for name in "TDHN")
+    report = case.check(data.draw(st.integers(0, 99), "seed"), T, D, H, N)
+    assert report.worst <= BAR, f"{case}\n{report}"
+
+
+@each_scan
+def test_lengths_with_tokens_dropout_and_no_bias(cell, scan):
+    for tokens in (False, True):
+        case = Case(
+            cell, scan, 2, True, lengths=True, state=True, tokens=tokens, dropout=0.5, bias=False
+        )
+        report = case.check(seed=7)
+        assert report.worst <= BAR, f"{case}\n{report}"
+
+
+@each_scan
+def test_gradients_that_are_summed_in_several_chunks(cell, scan, monkeypatch):
+    """The NumPy scan multiplies some steps at a time; make it so few that there are several chunks."""
+    monkeypatch.setattr("minirnn.products.COLUMNS", 6)
+    for tokens in (False, True):
+        report = Case(cell, scan, 2, lengths=True, tokens=tokens).check(T=5)
+        assert report.worst <= BAR, report
+
+
+def test_checked_gradients_are_not_all_zero():
+    """A check of nothing but zeros would prove nothing."""
+    for cell, scan in SCANS:
+        for case in arrangements(cell, scan):
+            if case.layers == 1:
+                assert min(row.largest for row in case.check().rows) > 1e-3, case
+
+
+def test_command_prints_the_table_and_succeeds():
+    command = [sys.executable, "-m", "minirnn.gradcheck", "--cell", "gru(reset_after=true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    rows = [line for line in done.stdout.splitlines() if line.startswith("GRU")]
+    assert len(rows) == 2 * 3 * 2 * 2
+    assert "all within the bar of 1e-12" in done.stdout
+
+
+def test_command_fails_when_a_gradient_is_wrong(monkeypatch, capsys):
+    from minirnn.cells import GRUCell
+    from minirnn.gradcheck import __main__ as command
+
+    right = GRUCell.backward
+
+    def wrong(self, P, x, state, new, gates, dnew):
+        dx, dstate, dP = right(self, P, x, state, new, gates, dnew)
+        return dx, dstate, dP | {"bw": -dP["bw"]}
+
+    monkeypatch.setattr(GRUCell, "backward", wrong)
+    arguments = ["gradcheck", "--cell", "GRU(reset_after=True)", "--scan", "generic"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert command.main() == 1
+    printed = capsys.readouterr().out
+    assert "l0.bw" in printed
+    assert "it has the wrong sign" in printed
+    assert np.all(["l0.W:" not in line for line in printed.splitlines()])
