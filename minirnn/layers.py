@@ -16,8 +16,11 @@ from .backend import Array, Backend, Rng, array_module, generator, get_backend
 from .init import check_scheme, draw
 from .nonlinearity import nonlinearity
 from .parameter import Layer, Parameter, named_children
-from .products import sum_over_steps
+from .pool import parallel, shares
+from .products import by_step, rows_first
 from .tokens import add_up_columns
+
+COLUMNS = 256  # for each thread; less is not worth the handing over
 
 
 def dropout_mask(random: np.random.Generator, p: float, like: Array) -> Array:
@@ -117,21 +120,38 @@ class Linear(StatelessLayer):
         x = checks.on_device("x", x, self.backend)
         shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
         x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
-        y = array_module(x).matmul(self._V.data, x)
-        if self._b is not None:
-            y += self._b.data
-        return y, self._cache(x.copy())
+        X = x.copy() if x.ndim == 2 else rows_first(x, copy=True)
+        xp, V, b = (
+            array_module(x),
+            self._V.data,
+            X.dtype.type(0) if self._b is None else self._b.data,
+        )
+        Y = xp.empty((self.output_size, X.shape[1]), xp.result_type(X, V, b))
+
+        def product(own: slice) -> None:
+            xp.matmul(V, X[:, own], out=Y[:, own])
+            Y[:, own] += b
+
+        parallel(product, shares(X, X.shape[1], COLUMNS))
+        return Y if x.ndim == 2 else by_step(Y, *x.shape[::2]), self._cache((X, x.shape))
 
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return dx; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to the gradients."""
-        x = self._saved(cache)
-        shape = (*x.shape[:-2], self.output_size, x.shape[-1])
-        dy = checks.numbers("dy", dy, shape, x.dtype, self.backend)
-        x3, dy3 = x.reshape(-1, *x.shape[-2:]), dy.reshape(-1, *dy.shape[-2:])
-        self._V.grad += sum_over_steps(dy3, x3)
+        X, shape = self._saved(cache)
+        wanted = (*shape[:-2], self.output_size, shape[-1])
+        dy = checks.numbers("dy", dy, wanted, X.dtype, self.backend)
+        xp, V, dY = array_module(X), self._V.data, dy if dy.ndim == 2 else rows_first(dy)
+        dX = xp.empty_like(X)
+
+        def products(own: slice) -> Array:
+            xp.matmul(V.T, dY[:, own], out=dX[:, own])
+            return xp.matmul(dY[:, own], X[:, own].T)
+
+        for dV in parallel(products, shares(X, X.shape[1], COLUMNS)):
+            self._V.grad += dV
         if self._b is not None:
-            self._b.grad += dy3.sum(axis=(0, 2))[:, None]
-        return array_module(x).matmul(self._V.data.T, dy)
+            self._b.grad += dY.sum(axis=1, keepdims=True)
+        return dX if dy.ndim == 2 else by_step(dX, *dy.shape[::2])
 
 
 class Embedding(StatelessLayer):

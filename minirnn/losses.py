@@ -6,6 +6,7 @@ from typing import Any
 
 from . import checks
 from .backend import Array, array_module, backend_of
+from .pool import parallel, shares
 
 
 def softmax_cross_entropy(
@@ -55,14 +56,27 @@ def softmax_cross_entropy(
     if w.size:  # to at most 1, so that no sum overflows
         w = w / xp.maximum(w.max(), xp.finfo(real).tiny)
     w = w / xp.maximum(w.sum(), xp.finfo(real).tiny)  # all-zero weights stay zero
-    shifted = scores - scores.real.max(axis=-2, keepdims=True)  # so that no exponential overflows
-    p = xp.exp(shifted)
+    dscores = xp.empty_like(scores)
+
+    def part(own: Any) -> Any:
+        nll, dscores[own] = _negative_log_likelihood(scores[own], targets[own], w[own])
+        return nll
+
+    steps = shares(scores, len(scores)) if scores.ndim == 3 else [slice(None)]
+    return sum(parallel(part, steps)), dscores
+
+
+def _negative_log_likelihood(scores: Array, targets: Array, w: Array) -> tuple[Any, Array]:
+    """Σ w·nll and its gradient, with few passes over the scores, which may be many."""
+    xp = array_module(scores)
+    p = scores - scores.real.max(axis=-2, keepdims=True)  # so that no exponential overflows
+    hit = xp.take_along_axis(p, targets, axis=-2)
+    xp.exp(p, out=p)
     total = p.sum(axis=-2, keepdims=True)
-    nll = xp.log(total) - xp.take_along_axis(shifted, targets, axis=-2)
-    p /= total
-    hit = xp.arange(K)[:, None] == targets
-    dscores = (p - hit) * w[..., None, :]
-    return (nll[..., 0, :] * w).sum(), dscores
+    p *= w[..., None, :] / total
+    place = xp.ogrid[tuple(map(slice, targets.shape))]
+    p[(*place[:-2], targets, place[-1])] -= w[..., None, :]
+    return ((xp.log(total) - hit)[..., 0, :] * w).sum(), p
 
 
 def mse(pred: Array, target: Array) -> tuple[Any, Array]:

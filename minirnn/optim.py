@@ -16,6 +16,7 @@ import numpy as np
 from . import checks
 from .backend import Array, array_module, to_host
 from .parameter import Parameter, check_names, check_parameters, stretches
+from .pool import parallel, shares
 
 Schedule = Callable[[int], float]
 
@@ -64,7 +65,12 @@ class Optimizer:
         self.steps += 1
         for s in stretches(self.parameters):
             state = {slot: array[s.own] for slot, array in self._state.items()}
-            self._update(s.data, s.grad, self._work[s.own], rate, **state)
+            arrays = {"p": s.data, "g": s.grad, "work": self._work[s.own], **state}
+
+            def update(own: slice, arrays: dict[str, Array] = arrays) -> None:
+                self._update(**{name: a[own] for name, a in arrays.items()}, rate=rate)
+
+            parallel(update, shares(s.data, s.data.size, 1 << 14))
         for p in self.parameters:
             p.version += 1
 

@@ -31,8 +31,7 @@ class SideBySide:
 
     def by_step(self, steps: int) -> Array:
         """The same memory as (steps, rows, N)."""
-        room = self.columns(steps)
-        return room.reshape(len(room), steps, self.N).transpose(1, 0, 2)
+        return by_step(self.columns(steps), steps, self.N)
 
     def copy(self, *stacks: Array) -> Array:
         """Copy arrays (steps, …, N), on top of one another, and return them as columns."""
@@ -58,11 +57,13 @@ class SumOfProducts:
         self.total += self._product
 
 
-def sum_over_steps(A: Array, B: Array) -> Array:
-    """Return ``Σ_t A[t] @ B[t].T`` for A (T, rows, N) and B (T, columns, N)."""
-    k = steps_at_once(len(A), A.shape[-1])
-    side_a, side_b = SideBySide(A, A.shape[1], k), SideBySide(B, B.shape[1], k)
-    products = SumOfProducts(A, A.shape[1], B.shape[1])
-    for t in range(0, len(A), k):
-        products.add(side_a.copy(A[t : t + k]), side_b.copy(B[t : t + k]))
-    return products.total
+def rows_first(x: Array, copy: bool = False) -> Array:
+    """(T, rows, N) as (rows, T·N): a view where memory lies so already, unless a copy is asked for."""
+    T, rows, N = x.shape
+    x = x.transpose(1, 0, 2)
+    return (x.copy() if copy else x).reshape(rows, T * N)
+
+
+def by_step(columns: Array, T: int, N: int) -> Array:
+    """(rows, T·N) as (T, rows, N): always a view."""
+    return columns.reshape(len(columns), T, N).transpose(1, 0, 2)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from . import checks
 from .backend import Array
+from .kernels.threaded import LEAST
 from .parameter import Layer
+from .pool import shares
 from .recurrent import Recurrent
 
 
@@ -28,7 +30,7 @@ def summary(model: Layer) -> int:
 
 
 def explain(rnn: Recurrent, x: Array = None) -> str:
-    """Say which scan will run, why not a faster one, and what happens to `x`, if given, first."""
+    """Say which scan will run, why not a faster one, and what happens to `x`, if given."""
     lines = [repr(rnn), f"{rnn.scan.name} scan: {rnn.scan_reason}"]
     if x is not None:
         x = checks.columns_or_tokens("x", x, ("T",), rnn.input_size, rnn.backend)
@@ -36,4 +38,9 @@ def explain(rnn: Recurrent, x: Array = None) -> str:
             lines.append("x holds tokens: columns of U are picked, and U x is not multiplied")
         elif x.dtype != rnn.dtype:
             lines.append(f"x is {x.dtype} and is cast to {rnn.dtype} first")
+        if rnn.scan.name != "generic":
+            columns = shares(x, x.shape[-1], LEAST)
+            if len(columns) > 1:
+                sizes = " + ".join(str(own.stop - own.start) for own in columns)
+                lines.append(f"{len(columns)} threads, with {sizes} sequences of the batch")
     return "\n".join(lines)

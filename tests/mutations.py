@@ -30,15 +30,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from minirnn import products
+from minirnn import pool, products
 from minirnn.backend import get_backend
 from minirnn.cells import CELLS, Cell
-from minirnn.kernels import available, choose
+from minirnn.kernels import available, choose, threaded
 from minirnn.scan import GenericScan, Scan
 
-KERNELS = ("kernels.numpy_scan", "kernels.numpy_steps", "kernels.numpy_gru")
+KERNELS = ("kernels.numpy_scan", "kernels.numpy_steps", "kernels.numpy_gru", "kernels.threaded")
 MODULES = ("cells", "scan", *KERNELS, "products", "tokens")
-FUNCTIONS = r".*(backward|products|gradients|_slope|_unmix|\.add)|(SideBySide|OneHotRows|add_up_).*"
+FUNCTIONS = (
+    r".*(backward|products|gradients|_slope|_unmix|\.add)|(SideBySide|OneHotRows|add_up_|by_step).*"
+)
 
 # Names to be taken for one another, where the function knows both.
 FAMILIES = """
@@ -66,6 +68,8 @@ GRUResetBeforeSteps.backward: dm is done with when work2 is written, and work is
     work, dm = (np.empty_like(dh), work2[:H])
 add_up_columns: both ways of adding up give the same sums, and all arrays here are NumPy's
     if K <= 512: | if xp is not np: | if K <= 513 or xp is not np: | if not (K <= 512 or xp is not np):
+ThreadedScan.backward: every share has a dx, or none has
+    dx = None if dxs[1] is None else np.concatenate(dxs, axis=-1)
 GenericScan.backward: the gradients of the package's own cells always have the right shapes
     without if step is saved.steps[-1]: | if not step is saved.steps[-1]:
     if step is saved.steps[1]: | if step is saved.steps[-2]:
@@ -116,9 +120,13 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
             right[name][index] = loss.imag / 1e-30
             value[index] = value[index].real
 
-    def fault_of(scan: Scan) -> str | None:
+    def fault_of(scan: Scan, shares: int) -> str | None:
         try:
-            with patch.object(products, "COLUMNS", 3 * N):  # of 4 steps, 3 and 1 at once
+            with (
+                patch.object(products, "COLUMNS", 3 * N),  # of 4 steps, 3 and 1 at once
+                patch.object(threaded, "LEAST", 1),
+                patch.object(pool, "_count", shares),  # without a pool, one after the other
+            ):
                 saved = forward(scan, inputs)[2]
                 for _ in range(2):  # the second time shows whether the first changed what was saved
                     given = None if kind == "without dys" else dys
@@ -134,7 +142,9 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
 
     for name in available(cell, CPU):
         scan, _ = choose(cell, CPU, name)
-        yield f"{cell.name}, {kind}, {name} scan", partial(fault_of, scan)
+        for shares in (1, 2) if name == "numpy" else (1,):
+            cut = f", {shares} shares" if shares > 1 else ""
+            yield f"{cell.name}, {kind}, {name} scan{cut}", partial(fault_of, scan, shares)
 
 
 @cache

@@ -16,6 +16,7 @@ from ..scan import GenericScan, Scan
 from .numpy_gru import GRUResetBeforeSteps, GRUSteps
 from .numpy_scan import NumpyScan, Steps
 from .numpy_steps import LSTMSteps, RNNSteps
+from .threaded import ThreadedScan
 
 SCANS = ("auto", "generic", "numpy")
 
@@ -44,7 +45,9 @@ def choose(cell: Cell, backend: Backend, scan: str = "auto") -> tuple[Scan, str]
     if scan == "generic":
         return GenericScan(), 'because scan="generic" was asked for'
     if "numpy" in available(cell, backend):
-        return NumpyScan(_NUMPY_STEPS[type(cell)](cell)), "the fastest one on this device"
+        return ThreadedScan(
+            NumpyScan(_NUMPY_STEPS[type(cell)](cell))
+        ), "the fastest one on this device"
     obstacle = f"{cell.name} has no in-place steps in minirnn/kernels"
     if backend.xp is not np:
         obstacle = f"the parameters are on {backend.name}, for which there is no kernel"
