@@ -1,0 +1,772 @@
+"""Checkpoints: what was saved comes back to the bit, and a file that is not whole is refused."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import errno
+import io
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import types
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from helpers import draw_gradients, same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minirnn as mr
+from minirnn import checkpoint
+from minirnn.checkpoint import CheckpointError
+
+# ------------------------------------------------------------------------------------ what is the same
+
+
+def same(a, b):
+    """Whether two trees agree in every type, key, order of keys, and bit."""
+    if isinstance(a, np.generic) and isinstance(b, np.generic):
+        return a.dtype == b.dtype and a.tobytes() == b.tobytes()  # NumPy has two types of one dtype
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray):
+        return same_bits(a, b)
+    if isinstance(a, float):
+        return struct.pack("d", a) == struct.pack("d", b)
+    if isinstance(a, np.random.Generator):
+        bits = a.bit_generator, b.bit_generator
+        return same(bits[0].state, bits[1].state)
+    return a == b
+
+
+def through(path, value):
+    mr.save(path, value=value)
+    return mr.load(path)["value"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ckpt.npz"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+def listing(folder):
+    """Every file of a folder with its content."""
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+# ------------------------------------------------------------------------------------------ round trip
+
+keys = st.text(st.characters(exclude_categories=()), max_size=4) | st.sampled_from(
+    [
+        "a",
+        "a/b",
+        "b",
+        ".",
+        "..",
+        "%",
+        "%2F",
+        "~",
+        "0",
+        "A",
+        "minirnn.json",
+        "a.npy",
+        "x" * 300,
+        "\\",
+    ]
+)
+dtypes = st.one_of(
+    hnp.scalar_dtypes(), hnp.unicode_string_dtypes(), hnp.byte_string_dtypes(),
+    hnp.array_dtypes(hnp.integer_dtypes() | hnp.floating_dtypes(), max_size=3),
+)  # fmt: skip
+arrays = dtypes.flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, min_side=0, max_side=3))
+)
+plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(
+    st.characters(exclude_categories=())
+)  # fmt: skip
+trees = st.recursive(
+    plain | arrays,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(keys, inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(parts=st.dictionaries(keys, trees, max_size=4))
+def test_whatever_is_saved_comes_back_to_the_bit(parts, folder):
+    path = folder / "any.npz"
+    mr.save(path, **parts)
+    assert same(mr.load(path), parts)
+    with np.load(path, allow_pickle=False) as file:
+        assert len(set(file.files)) == len(file.files)
+        assert all(file[name] is not None for name in file.files)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0.1, -0.0, 5e-324, float("inf"), float("-inf"), 1e22, True, 1, 1.0, 2**53 - 1, 2**53, -(2**64),
+        10**5000, -(10**5000), "", "\ud83d\ude00", "\U0001f600", "\0", "ä/ß", {}, [], (), [()], ({},),
+        {"dict": {"array": "x"}}, {"int": "0x1"}, [[None]], {"": {"": np.zeros(1)}, "%": np.ones(1)},
+        struct.unpack(">d", bytes.fromhex("fff800000000abcd"))[0],
+    ],
+    ids=lambda value: repr(value)[:20] if not isinstance(value, int) else f"{value:x}"[:20],
+)  # fmt: skip
+def test_values_at_the_edges(value, path):
+    assert same(through(path, value), value)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(3.5), np.zeros((0, 3)), np.arange(4, dtype=">f8"),
+        np.arange(24).reshape(4, 6)[::2, ::-3],
+        np.asfortranarray(np.arange(6).reshape(2, 3)), np.broadcast_to(np.float32(2), (3, 2)),
+        np.array(["a", "\ud800"]), np.array([np.nan, -0.0, np.inf]), np.array(["NaT"], "M8[ns]"),
+        np.array([(1, 2.0)], [("a", "i1"), ("ü", ">f8")]), np.zeros(2, "V0"),
+        np.zeros(1, [(f"a long name for a field {k}", "f4") for k in range(500)]),
+    ],
+    ids=lambda array: f"{array.dtype.str}{array.shape}",
+)  # fmt: skip
+def test_arrays_at_the_edges(array, path):
+    back = through(path, array)
+    assert same(back, array)
+    assert back.flags.writeable
+    assert back.flags.f_contiguous or not array.flags.f_contiguous
+
+
+def test_gaps_between_fields_stay_where_they_are(path):
+    array = np.array([(1, 2.0), (3, 4.0)], np.dtype([("a", "i1"), ("b", ">f8")], align=True))
+    back = through(path, array)
+    assert back.dtype == array.dtype
+    assert (back == array).all()
+
+
+@pytest.mark.parametrize("kind", "?bhilqBHILQefdgFDG")
+def test_numpy_numbers_keep_their_type(kind, path):
+    value = np.dtype(kind).type(1) / 3 if kind in "efdgFDG" else np.dtype(kind).type(1)
+    assert same(through(path, [value]), [value])
+
+
+def test_times_of_numpy_keep_their_unit(path):
+    value = [np.datetime64("2024-02-29T12", "s"), np.timedelta64(3, "D"), np.datetime64("NaT")]
+    assert same(through(path, value), value)
+
+
+def test_arrays_on_a_device_are_brought_to_the_host(path, monkeypatch):
+    class Device:
+        def get(self):
+            return np.arange(3.0)
+
+    Device.__module__ = "cupy"
+    monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(ndarray=Device))
+    assert same(through(path, {"on": Device()}), {"on": np.arange(3.0)})
+
+
+def test_arrays_of_a_mapped_file_are_saved(path, tmp_path):
+    mapped = np.memmap(tmp_path / "mapped", "f4", "w+", shape=(2, 3))
+    mapped[:] = 7
+    assert same(through(path, mapped), np.full((2, 3), 7, "f4"))
+
+
+BITS = [np.random.MT19937, np.random.PCG64, np.random.PCG64DXSM, np.random.Philox, np.random.SFC64]
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_generators_go_on_where_they_were(bits, path):
+    rng = np.random.Generator(bits(7))
+    rng.spawn(2)
+    rng.integers(0, 9, 3, dtype=np.uint32)  # an odd number, which leaves half of 64 bits behind
+    back = through(path, {"a/b": [rng]})["a/b"][0]
+    assert type(back.bit_generator) is bits
+    assert same(back, rng)
+    for _ in range(2):
+        assert same(
+            back.integers(0, 9, 700, dtype=np.uint32), rng.integers(0, 9, 700, dtype=np.uint32)
+        )
+        assert same(back.standard_normal(700), rng.standard_normal(700))
+        back, rng = back.spawn(1)[0], rng.spawn(1)[0]
+
+
+def test_a_generator_without_a_seed_sequence_goes_on_too(path):
+    rng = np.random.Generator(np.random.RandomState(3)._bit_generator)
+    assert same(through(path, rng).random(5), rng.random(5))
+
+
+def test_training_goes_on_as_if_it_had_not_stopped(path):
+    def world():
+        rng = np.random.default_rng(0)
+        model = mr.Model(rnn=mr.GRU(3, 4, rng=rng), out=mr.Linear(4, 2, rng=rng))
+        return model, mr.Adam(model.parameters()), rng
+
+    def train(model, adam, rng):
+        for _ in range(3):
+            draw_gradients(model.parameters(), rng)
+            adam.step()
+
+    model, adam, rng = world()
+    train(model, adam, rng)
+    mr.save(path, model=model.state_dict(), adam=adam.state_dict(), rng=rng)
+    train(model, adam, rng)
+    again, adam_again, _ = world()
+    parts = mr.load(path)
+    again.load_state_dict(parts["model"])
+    adam_again.load_state_dict(parts["adam"])
+    train(again, adam_again, parts["rng"])
+    assert same(again.state_dict(), model.state_dict())
+    assert same(adam_again.state_dict(), adam.state_dict())
+
+
+# ------------------------------------------------------------------------------------ the file's format
+
+
+def test_the_file_is_an_ordinary_npz(path):
+    parts = {
+        "model": {"rnn.l0.U": np.arange(6.0).reshape(2, 3), "a/b": np.ones(2)},
+        "epoch": 3,
+        "large": 2**53,
+    }
+    mr.save(str(path), **parts)
+    with np.load(path, allow_pickle=False) as file:
+        assert sorted(file.files) == ["minirnn.json", "model/a%2Fb", "model/rnn.l0.U"]
+        assert same_bits(file["model/rnn.l0.U"], parts["model"]["rnn.l0.U"])
+        header = json.loads(file["minirnn.json"])
+    with zipfile.ZipFile(path) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+    assert header["format"] == 1
+    assert header["numpy"] == np.__version__
+    assert {"minirnn", "python", "members", "parts"} < header.keys()
+    assert header["parts"]["dict"]["epoch"] == 3
+    assert header["parts"]["dict"]["large"] == {"int": hex(2**53)}  # for readers with floats only
+
+
+def test_names_of_members_are_safe_and_none_is_there_twice(path):
+    odd = [
+        "",
+        ".",
+        "..",
+        "../up",
+        "/root",
+        "a\\b",
+        "C:",
+        "nul\0",
+        "ä",
+        "%",
+        "%2E",
+        "a",
+        "a.npy",
+        "~",
+    ]
+    odd += ["x" * 300 + "1", "x" * 300 + "2", "minirnn.json", "\ud800", "\ud801", "?"]
+    parts = {key: np.full(2, k) for k, key in enumerate(odd)}
+    inner = {key: {key: array + len(odd)} for key, array in parts.items()}
+    mr.save(path, **parts, inner=inner)
+    assert same(mr.load(path), parts | {"inner": inner})
+    with np.load(path, allow_pickle=False) as file:
+        assert len(set(file.files)) == 2 * len(odd) + 1
+        assert json.loads(file["minirnn.json"])["format"] == 1
+        found = sorted(int(file[name][0]) for name in file.files if name != "minirnn.json")
+        assert found == list(range(2 * len(odd)))
+        for name in file.files:
+            assert re.fullmatch(r"[\w.%~/-]{1,220}", name, re.ASCII), name
+            assert all(part.strip(".") for part in name.split("/")), name
+
+
+def test_equal_parts_make_equal_files(tmp_path):
+    for name in ("a", "b"):
+        mr.save(tmp_path / name, x=np.arange(3), y={"z": [1, 2.5]})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_part_may_be_called_path(path):
+    mr.save(path, path="p", file=1, parts={})
+    assert mr.load(path) == {"path": "p", "file": 1, "parts": {}}
+
+
+# --------------------------------------------------------------------------------------------- refusals
+
+
+class Own(np.random.PCG64):
+    pass
+
+
+Pair = collections.namedtuple("Pair", "a b")
+Metal = type("Metal", (dict,), {})
+Level = enum.IntEnum("Level", "LOW HIGH")
+deep = []
+for _ in range(200):
+    deep = [deep]
+round_about = {}
+round_about["again"] = [round_about]
+REFUSED = {
+    "bytes": (b"x", TypeError, r"part\['k'\]\[1\]: got bytes, want a dict, list"),
+    "bytearray": (bytearray(1), TypeError, r"part\['k'\]\[1\]: got bytearray, want"),
+    "set": ({1}, TypeError, r"part\['k'\]\[1\]: got set, want"),
+    "complex": (1j, TypeError, r"part\['k'\]\[1\]: got complex, want"),
+    "function": (len, TypeError, r"part\['k'\]\[1\]: got builtin_function_or_method, want"),
+    "model": (mr.Linear(2, 2), TypeError, r"part\['k'\]\[1\]: got Linear, want"),
+    "named tuple": (Pair(1, 2), TypeError, r"part\['k'\]\[1\]: got Pair, want"),
+    "kind of dict": (Metal(), TypeError, r"part\['k'\]\[1\]: got Metal, want"),
+    "kind of int": (Level.LOW, TypeError, r"part\['k'\]\[1\]: got Level, want"),
+    "dtype": (np.dtype("f4"), TypeError, r"part\['k'\]\[1\]: got Float32DType, want"),
+    "text of NumPy": (np.str_("x"), TypeError, r"part\['k'\]\[1\]: got str_, want"),
+    "record": (np.zeros(1, "i4,f4")[0], TypeError, r"part\['k'\]\[1\]: got void, want"),
+    "object array": (np.array([None]), TypeError, r"\['k'\]\[1\]: got an array of object, want a dtype"),
+    "object in a record": (
+        np.zeros(1, "i4,O"), TypeError, r"\['k'\]\[1\]: got an array of \[.*'O'\)\], want a dtype"),
+    "variable text": (
+        np.array(["x"], np.dtypes.StringDType()), TypeError, r"got an array of StringDType.*, want"),
+    "fields out of order": (
+        np.zeros(1, "i4,f4")[["f1", "f0"]], TypeError, r"\['k'\]\[1\]: got an array of .*, want a"),
+    "masked array": (np.ma.ones(2), TypeError, r"part\['k'\]\[1\]: got MaskedArray, want"),
+    "integer key": (
+        {"a": {3: 1}}, TypeError, r"part\['k'\]\[1\]\['a'\]: got the key 3 \(int\), want a str"),
+    "key None": ({None: 1}, TypeError, r"part\['k'\]\[1\]: got the key None \(NoneType\), want a str"),
+    "key of NumPy": ({np.str_("x"): 1}, TypeError, r"got the key .*'x'.* \(str_\), want a str"),
+    "legacy generator": (np.random.RandomState(1), TypeError, r"got RandomState, want"),
+    "other bits": (np.random.Generator(Own(1)), TypeError, r"got Generator, .*of NumPy's own bits"),
+    "deep": (deep, ValueError, r"part: is nested deeper than 100, perhaps within itself"),
+    "within itself": (round_about, ValueError, r"part: is nested deeper than 100"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_saved_is_refused_before_anything_is_written(case, path, monkeypatch):
+    value, error, message = REFUSED[case]
+    mr.save(path, epoch=1)
+    before = listing(path.parent)
+    monkeypatch.setattr(checkpoint, "_write", None)
+    with pytest.raises(error, match=message):
+        mr.save(path, good=np.ones(3), part={"k": [0, value]})
+    assert listing(path.parent) == before
+
+
+def test_a_dtype_that_numpy_would_save_as_another_is_refused(path):
+    rational = pytest.importorskip("numpy._core._rational_tests").rational
+    with pytest.raises(TypeError, match=r"x: got an array of rational, want a dtype of .npy files"):
+        mr.save(path, x=np.array([rational(1, 3)]))
+    assert listing(path.parent) == {}
+
+
+def test_what_is_just_deep_enough_comes_back(path):
+    value = np.ones(1)
+    for _ in range(33):
+        value = [({"k": value},)]
+    assert same(through(path, value), value)
+    with pytest.raises(ValueError, match="value: is nested deeper than 100"):
+        mr.save(path, value=[value])
+
+
+def test_a_path_that_cannot_be_is_refused(path, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"path: got .*none.ckpt.npz, but there is no dir.*none"
+    ):
+        mr.save(tmp_path / "none" / "ckpt.npz", epoch=1)
+    with pytest.raises(ValueError, match=r"path: got .*, which is there and not a file"):
+        mr.save(tmp_path, epoch=1)
+    with pytest.raises(FileNotFoundError, match=r"path: got .*ckpt.npz, but there is no such file"):
+        mr.load(path)
+    with pytest.raises(IsADirectoryError, match=re.escape(tmp_path.name)):
+        mr.load(tmp_path)
+    assert listing(tmp_path) == {}
+
+
+# ----------------------------------------------------------------------------------- writing that fails
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs what POSIX systems have")
+
+
+class Stop(BaseException):
+    """Such as KeyboardInterrupt, which would end the tests if it got out."""
+
+
+def fail(*args, **kwargs):
+    raise Stop
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["old", "new"])
+@pytest.mark.parametrize(
+    "where", ["os.fsync", "os.replace", "zipfile.ZipFile.writestr", "zipfile.ZipFile.open"]
+)
+def test_an_interrupted_save_changes_nothing(old, where, path, monkeypatch):
+    if old:
+        mr.save(path, epoch=1)
+    before = listing(path.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(where, fail)
+        with pytest.raises(Stop):
+            mr.save(path, epoch=2, x=np.ones(3))
+    assert listing(path.parent) == before
+    mr.save(path, epoch=3)
+    assert mr.load(path) == {"epoch": 3}
+
+
+def test_an_interrupt_between_two_arrays_changes_nothing(path, monkeypatch):
+    mr.save(path, epoch=1)
+    before, write = listing(path.parent), checkpoint.npy.write_array
+
+    def once(file, array, *args, **options):
+        if array[0] == 2:
+            assert listing(path.parent).keys() == {"ckpt.npz", "ckpt.npz.partial"}
+            raise Stop
+        write(file, array, *args, **options)
+
+    monkeypatch.setattr(checkpoint.npy, "write_array", once)
+    with pytest.raises(Stop):
+        mr.save(path, a=np.ones(10**5), b=np.full(10**5, 2.0))
+    assert listing(path.parent) == before
+
+
+@posix
+def test_a_full_disk_changes_nothing(path):
+    import resource
+
+    mr.save(path, epoch=1)
+    before, limits = listing(path.parent), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=re.escape(str(path))) as caught:
+            mr.save(path, a=np.ones(10**4), b=np.ones(10**5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno == errno.EFBIG
+    assert listing(path.parent) == before
+
+
+@posix
+def test_the_file_is_on_the_disk_before_it_gets_its_name(path, monkeypatch):
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def seen_fsync(handle):
+        calls.append(
+            os.readlink(f"/proc/self/fd/{handle}") if os.path.exists("/proc/self/fd") else ""
+        )
+        if len(calls) == 1:
+            assert zipfile.is_zipfile(f"{path}.partial")  # nothing is left in a buffer
+        fsync(handle)
+
+    def seen_replace(old, new):
+        calls.append("replace")
+        assert os.path.dirname(old) == os.path.dirname(new)
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", seen_fsync)
+    monkeypatch.setattr(os, "replace", seen_replace)
+    mr.save(path, epoch=1)
+    assert calls[1:2] == ["replace"]
+    assert len(calls) == 3
+    if calls[0]:
+        assert calls == [f"{path}.partial", "replace", str(path.parent)]
+
+
+def test_a_directory_that_cannot_be_synchronised_is_no_error(path, monkeypatch):
+    fsync, calls = os.fsync, []
+
+    def only_files(handle):
+        calls.append(handle)
+        if len(calls) > 1:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    mr.save(path, epoch=1)
+    assert mr.load(path) == {"epoch": 1}
+
+
+@posix
+def test_a_link_to_a_checkpoint_stays_a_link(path, tmp_path):
+    link = tmp_path / "latest.npz"
+    link.symlink_to(path)
+    mr.save(link, epoch=1)
+    mr.save(link, epoch=2)
+    assert link.is_symlink()
+    assert mr.load(path) == {"epoch": 2}
+
+
+def test_what_a_killed_process_left_is_written_over(path):
+    left = path.with_name("ckpt.npz.partial")
+    left.write_bytes(b"x" * 10**5)
+    mr.save(path, epoch=1)
+    assert listing(path.parent).keys() == {"ckpt.npz"}
+    assert mr.load(path) == {"epoch": 1}
+
+
+# --------------------------------------------------------------------------- files that are not whole
+
+PARTS = {
+    "model": {"rnn.l0.U": np.arange(6, dtype="f4").reshape(2, 3), "b": np.zeros((0, 2))},
+    "epoch": 7, "losses": [1.5, float("inf")], "t": (None, True, "x"),
+}  # fmt: skip
+
+
+def loads_or_refuses(path):
+    """Whether the file loads; it has to give `PARTS`, or the one kind of error with its name."""
+    try:
+        parts = mr.load(path)
+    except CheckpointError as refusal:
+        if not str(refusal).startswith(f"path: got {path}, which "):
+            raise
+        return False
+    assert same(parts, PARTS)
+    return True
+
+
+def test_no_flipped_bit_gives_wrong_data(path):
+    mr.save(path, **PARTS)
+    whole = path.read_bytes()
+    loaded = 0
+    with open(path, "r+b", buffering=0) as file:
+        for k, byte in enumerate(whole):
+            for flip in {1 << k % 8, 1 << (k * 5 + 3) % 8, 255}:
+                file.seek(k)
+                file.write(bytes([byte ^ flip]))
+                loaded += loads_or_refuses(path)
+            file.seek(k)
+            file.write(bytes([byte]))
+    assert loads_or_refuses(path)
+    assert 0 < loaded < len(whole)  # such as a flipped time of a member, which nobody asks for
+
+
+def test_no_truncation_gives_wrong_data(path):
+    mr.save(path, **PARTS)
+    whole = path.read_bytes()
+    for size in range(len(whole) - 1, 0, -1):
+        os.truncate(path, size)
+        with pytest.raises(
+            CheckpointError, match=f"truncated: its end is missing, after {size:,} bytes"
+        ):
+            mr.load(path)
+
+
+def test_a_checkpoint_within_a_truncated_one_is_not_taken_for_it(path):
+    mr.save(path, epoch=1)
+    inner = np.frombuffer(path.read_bytes(), np.uint8)
+    mr.save(path, inner=inner, epoch=2)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(inner.tobytes()) + len(inner)])
+    with pytest.raises(CheckpointError, match=r"is damaged: the archive begins at byte [1-9]"):
+        mr.load(path)
+
+
+def forge(path, header=None, **members):
+    """Write a checkpoint anew, with right CRCs, a changed header and members in place of others."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents |= {name.replace("__", "/") + ".npy": data for name, data in members.items()}
+    head = json.loads(contents.pop("minirnn.json"))
+    head["members"] = {name: zlib.crc32(data) for name, data in contents.items()}
+    contents["minirnn.json"] = json.dumps(head | (header or {})).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+def test_a_forged_checkpoint_is_one(path):
+    mr.save(path, x=np.ones(2))
+    forge(path, x=npy(np.zeros(3)))
+    assert same(mr.load(path), {"x": np.zeros(3)})
+
+
+def damage_member(path):
+    mr.save(path, **PARTS)
+    data = path.read_bytes()
+    at = data.index(PARTS["model"]["rnn.l0.U"].tobytes())
+    path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+
+
+def lose_member(path):
+    mr.save(path, **PARTS)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in contents.items():
+            if name != "model/b.npy":
+                archive.writestr(name, data)
+
+
+def add_member(path):
+    mr.save(path, **PARTS)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("more.npy", npy(np.ones(1)))
+
+
+def swap_member(path):
+    mr.save(path, x=np.ones(2))
+    with zipfile.ZipFile(path) as archive:
+        header = archive.read("minirnn.json")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(np.zeros(2)))
+        archive.writestr("minirnn.json", header)
+
+
+def compress(path):
+    mr.save(path, x=np.ones(2))
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+
+
+def write(data):
+    return lambda path: path.write_bytes(data)
+
+
+def forged(header=None, **members):
+    def make(path):
+        mr.save(path, x=np.ones(2))
+        forge(path, header, **members)
+
+    return make
+
+
+def another_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02.")
+
+
+def spoil_contents(path):
+    mr.save(path, **PARTS)
+    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\3"))
+
+
+class Bomb:
+    def __reduce__(self):
+        return pytest.fail, ("something was unpickled",)
+
+
+UNFIT = {
+    "empty": (write(b""), "is empty"),
+    "damaged array": (damage_member, r"is damaged in model/rnn.l0.U.npy \(BadZipFile: Bad CRC-32"),
+    "damaged contents": (spoil_contents, "is damaged in its table of contents .*central directory"),
+    "lost member": (lose_member, "is damaged: has lost members, or got other ones: model/b.npy"),
+    "strange member": (add_member, "is damaged: has lost members, or got other ones: more.npy"),
+    "member of another": (swap_member, "is damaged in x.npy .*not saved together with the rest"),
+    "compressed": (compress, "is damaged in minirnn.json .*it is compressed"),
+    "pickled array": (forged(x=npy(np.array([Bomb()]))), "is damaged in x.npy .*Object arrays"),
+    "no array": (forged(x=b"hello"), "is damaged in x.npy .*magic string"),
+    "half an array": (forged(x=npy(np.ones(9))[:-1]), "is damaged in x.npy"),
+    "no tree": (forged({"parts": {"dict": {}, "tuple": []}}), "is damaged in minirnn.json"),
+    "no kind": (forged({"parts": {"set": []}}), "is damaged in minirnn.json .*kind 'set' is unknown"),
+    "no such array": (forged({"parts": {"array": "y"}}), "is damaged in minirnn.json .*y.npy"),
+    "no such bits": (
+        forged({"parts": {"generator": {"dict": {"bits": {"dict": {"bit_generator": "X"}}}}}}),
+        "is damaged in minirnn.json .*'X'"),
+    "newer": (forged({"format": 2, "minirnn": "9.1", "parts": 0}),
+              r"is of format 2, from minirnn 9.1: update minirnn, as \S+ reads format 1"),
+    "npy": (lambda path: path.write_bytes(npy(np.ones(3))), "is a .npy array"),
+    "HDF5": (write(b"\x89HDF\r\n\x1a\n" + bytes(100)), "is an HDF5 file"),
+    "pickle": (write(b"\x80\x04K\x01."), "is a pickle"),
+    "text": (write(b"hello, world" * 9), "is no .npz, but begins with b'hell'"),
+    "one byte": (write(b"x"), "is no .npz, but begins with b'x'"),
+    "zip": (another_zip, "is another zip: archive/data.pkl;"),
+    "npz": (lambda path: np.savez(path, a=1, b=2), "is an .npz of other arrays: a, b;"),
+    "large npz": (
+        lambda path: np.savez(path, *range(9)), "is an .npz of other arrays: arr_0, .*, arr_4, …;"),
+    "npz of odd names": (
+        lambda path: np.savez(path, **{"ä\n": 1}), r"is an .npz of other arrays: \\xe4\\n;"),
+    "npz of nothing": (lambda path: np.savez(path), "is an .npz of other arrays: none;"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_file_that_is_no_whole_checkpoint_is_refused_by_what_it_is(case, path):
+    make, message = UNFIT[case]
+    make(path)
+    want = (
+        f"path: got {re.escape(str(path))}, which {message}.*; want what minirnn.save has written$"
+    )
+    with pytest.raises(CheckpointError, match=want.replace(";.*;", ";")):
+        mr.load(path)
+
+
+def test_a_lack_of_memory_is_not_called_damage(path, monkeypatch):
+    def full(*args, **options):
+        raise MemoryError
+
+    mr.save(path, **PARTS)
+    monkeypatch.setattr(checkpoint.npy, "read_array", full)
+    with pytest.raises(MemoryError):
+        mr.load(path)
+
+
+# -------------------------------------------------------------------------------------------- SIGKILL
+
+KILLS = 30
+# One process has everything imported and forks those that are to be killed: starting Python takes
+# longer than all the rest.
+KILLED = f"""
+import os, random, signal, sys, time
+import numpy as np
+import minirnn as mr
+
+def check(parts, last):
+    n = parts["n"]
+    assert n >= last, f"{{last}} was there, and is {{n}} now"
+    assert set(parts) == {{"n", "a", "deep"}}
+    for array, size in zip((parts["a"], *parts["deep"]["b"]), (40_000 + n % 7, 3, n % 5), strict=True):
+        assert array.shape == (size,) and (array == n).all(), f"torn at {{n}}"
+    return n
+
+path, random = sys.argv[1], random.Random(0)
+mr.save(path, n=0, a=np.zeros(40_000), deep={{"b": (np.zeros(3), np.zeros(0))}})
+last = unfinished = 0
+for _ in range({KILLS}):
+    child = os.fork()
+    if not child:
+        try:
+            for n in range(last + 1, last + 10**6):
+                b = (np.full(3, n), np.full(n % 5, n))
+                mr.save(path, n=n, a=np.full(40_000 + n % 7, n), deep={{"b": b}})
+        finally:
+            os._exit(1)  # reached only by an error: the loop is longer than a life
+    time.sleep(random.uniform(0, 0.06))
+    os.kill(child, signal.SIGKILL)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "the child ended on its own"
+    last = check(mr.load(path), last)
+    left = set(os.listdir(os.path.dirname(path))) - {{os.path.basename(path)}}
+    assert left <= {{os.path.basename(path) + ".partial"}}, left
+    unfinished += len(left)
+print(last, unfinished)
+"""
+
+
+@posix
+def test_a_process_killed_at_any_moment_leaves_a_whole_checkpoint(path):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(path)],
+        capture_output=True, text=True, timeout=120, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    saved, unfinished = map(int, done.stdout.split())
+    assert mr.load(path)["n"] == saved
+    assert saved >= 1, "no child ever came to save"
+    assert unfinished >= 1, f"none of {KILLS} kills was in the middle of a save"
