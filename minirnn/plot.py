@@ -5,15 +5,21 @@ Each function draws into axes that the caller has made, so that they can be put 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import checks
 from .backend import Array, to_host
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+CELL, DESCENT = (0.602, 1.17), 0.26  # of a monospaced letter, in units of its size
 
 
 def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None) -> None:
@@ -41,6 +47,68 @@ def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None)
     ax.set_ylabel("loss (nats)")
     ax.set_title("training")
     ax.grid(alpha=0.3)
+
+
+def loss_curves(
+    ax: Axes,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    guessing: Mapping[str, float] | None = None,
+    pale: Collection[str] = (),
+) -> None:
+    """Draw several losses over the steps of training, in nats on the left and in bits on the right.
+
+    Args:
+        ax: where to draw.
+        curves: by name, the steps and the losses there.
+        guessing: by name, losses to compare with, such as ln K, as horizontal lines.
+        pale: names of curves to draw thin and pale, in the colour of the next one: the loss of
+            every step behind its running mean.
+    """
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    colours = cycle(("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple"))
+    colour = next(colours)
+    for name, (steps, losses) in curves.items():
+        if name in pale:
+            ax.plot(steps, losses, color=colour, linewidth=0.8, alpha=0.35, label=name)
+            continue
+        marker = "o" if len(steps) <= 30 else None
+        ax.plot(steps, losses, color=colour, linewidth=2, marker=marker, markersize=4, label=name)
+        colour = next(colours)
+    ax.set_ylim(bottom=0)
+    ax.margins(x=0.02)
+    _lines_with_labels(ax, guessing or {})
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    ax.set_xlabel("step")
+    ax.set_ylabel("loss (nats)")
+    ln2 = math.log(2)
+    functions = (lambda nats: np.divide(nats, ln2), lambda bits: np.multiply(bits, ln2))
+    ax.secondary_yaxis("right", functions=functions).set_ylabel("loss (bits)")
+    ax.grid(alpha=0.3)
+    ax.legend(loc="lower left")
+
+
+def _lines_with_labels(ax: Axes, heights: Mapping[str, float]) -> None:
+    """Draw horizontal lines, with names above their right ends, or below to make way for others."""
+    size = 9
+    greys = cycle(("0.35", "tab:brown", "tab:purple"))
+    top = 1.03 * max(ax.get_ylim()[1], *heights.values(), 0.0)
+    points = ax.get_window_extent().height * 72 / ax.figure.dpi
+    line = 1.5 * size / points * top  # the height of a line of text, in nats
+    ordered, free = sorted(heights.items(), key=lambda pair: pair[1]), 0.0
+    for (name, height), (_, above) in pairwise([*ordered, ("", math.inf)]):
+        colour = next(greys)
+        ax.axhline(height, color=colour, linestyle="--", linewidth=1)
+        below = above - height < line < height - free
+        place = height - line if below else max(free, height)
+        ax.text(
+            0.99, place + 0.15 * line, f"{name}  {height:.2f}", color=colour, size=size,
+            transform=ax.get_yaxis_transform(), ha="right", va="bottom",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+        )  # fmt: skip
+        free = place + line
+    ax.set_ylim(0, max(top, free + 0.3 * line))
 
 
 def states_over_time(
@@ -78,3 +146,58 @@ def states_over_time(
     top.set_xlabel("output")
     ax.set_title(title)
     ax.figure.colorbar(image, ax=ax, fraction=0.046, label="h")
+
+
+def text_by_unit(
+    ax: Axes, text: str, activity: Array, title: str = "activity of a unit", width: int = 80
+) -> None:
+    """Draw a text, each letter on the colour of a unit after reading it, blue to red for -1 to 1.
+
+    The letters are as large as their cells. A figure 8 inches wide has room for 80 characters in a
+    line, if it is 0.2 inches high for each line.
+
+    Args:
+        ax: where to draw.
+        text: any; lines are kept, and the end of a line is drawn as a character.
+        activity: one number for each character, such as ``cache["l0.h"][:, unit, 0]``.
+        title: of the picture.
+        width: wrap lines longer than this many characters, between words if there are any.
+    """
+    from matplotlib.collections import PathCollection
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.path import Path
+    from matplotlib.textpath import TextPath
+
+    if not text:
+        raise ValueError("text: got '', want one character or more")
+    checks.whole_number("width", width)
+    values = checks.of_shape("activity", to_host(activity), (len(text),))
+    checks.finite("activity", values)
+    limit = max(1.0, float(np.abs(values).max()))
+    cut = rf"[^\n]{{0,{width}}}\n|[^\n]{{1,{width}}}(?:(?<= )|\Z)|[^\n]{{{width}}}"
+    rows = re.findall(cut, text)  # up to the line's end, or a space, or as far as there is room
+    cells = np.full((len(rows), max(map(len, rows))), np.nan)
+    is_cell = np.arange(cells.shape[1]) < np.array([[len(row)] for row in rows])
+    cells[is_cell] = values
+    image = ax.imshow(cells, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect=CELL[1] / CELL[0])
+
+    font = FontProperties(family="monospace")
+    shown = {letter: {"\n": "↵", "\t": "→"}.get(letter, letter) for letter in set(text) - {" "}}
+    glyphs = {letter: TextPath((0, 0), shown[letter], size=1, prop=font) for letter in shown}
+    paths, colours = [], []
+    for letter, value, (y, x) in zip(text, values, np.argwhere(is_cell), strict=True):
+        if letter == " ":
+            continue
+        place = (x - 0.5, y + 0.5 - DESCENT / CELL[1])
+        corners = glyphs[letter].vertices / (CELL[0], -CELL[1]) + place
+        paths.append(Path(corners, glyphs[letter].codes))
+        dark = abs(value) > 0.6 * limit
+        colours.append(("white" if dark else "black", 0.5 if letter in "\n\t" else 1.0))
+    letters = PathCollection(paths, facecolors=colours, linewidths=0, snap=False)
+    ax.add_collection(letters, autolim=False)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    beside = ax.inset_axes((1.02, 0, 0.015, 1))  # of the height that the text turns out to have
+    ax.figure.colorbar(image, cax=beside, ticks=[-limit, 0, limit])

@@ -1,0 +1,73 @@
+"""A moving average of the parameters, which often predicts better than the parameters themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import checks
+from .backend import to_host
+from .parameter import Parameter, check_names, check_parameters
+
+
+class Average:
+    """θ̄ ← d·θ̄ + (1 - d)·θ after every update; Polyak & Juditsky 1992, with exponential weights.
+
+    In the k-th update, d is min(decay, k / (k + 9)), so that the first steps are soon forgotten.
+
+    Args:
+        parameters: what is to be averaged, such as ``model.parameters()``.
+        decay: in [0, 1); 0.999 averages over about a thousand steps. 0 follows the parameters.
+
+    Raises:
+        ValueError: no parameters, two of one name; `decay` is out of range.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], decay: float = 0.999) -> None:
+        self.parameters = check_parameters(parameters)
+        check_names([p.name for p in self.parameters])
+        self.decay = checks.fraction("decay", decay)
+        self.steps = 0
+        self._values = [p.data.copy() for p in self.parameters]
+
+    def update(self) -> None:
+        """Take the parameters as they are now into the average."""
+        self.steps += 1
+        d = min(self.decay, self.steps / (self.steps + 9))
+        for p, value in zip(self.parameters, self._values, strict=True):
+            value *= d
+            value += (1 - d) * p.data
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within a ``with``, the parameters are the average; after it, they are themselves again."""
+        own = [p.data.copy() for p in self.parameters]
+        self._set(self._values)
+        try:
+            yield
+        finally:
+            self._set(own)
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The count of updates, and the averages by parameter name."""
+        pairs = zip(self.parameters, self._values, strict=True)
+        return {"steps": np.array(self.steps)} | {p.name: to_host(v).copy() for p, v in pairs}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave; nothing is changed unless everything fits.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a shape differs.
+            TypeError: values that are not real numbers.
+        """
+        checks.saved_values("state", state, self.state_dict())
+        self.steps = checks.whole_number("state['steps']", np.asarray(state["steps"])[()], 0)
+        for p, value in zip(self.parameters, self._values, strict=True):
+            value[...] = p.backend.put(np.asarray(state[p.name], p.dtype))
+
+    def _set(self, values: Sequence[Any]) -> None:
+        for p, value in zip(self.parameters, values, strict=True):
+            p.data = value

@@ -1,0 +1,163 @@
+"""A language model: tokens in, at every step a score for each token that may come next.
+
+It is layers put together, in the order of `LanguageModel.forward`; there is no maths of its own here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import checks
+from .backend import Array, Rng, State, generator, to_device
+from .data import Ids, Streams
+from .layers import Dropout, Embedding, Linear
+from .losses import softmax_cross_entropy
+from .model import Model
+from .networks import GRU, LSTM, RNN
+from .recurrent import Recurrent
+
+CELLS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+# Standard deviation of the first layer's U x at the start. With U within ±1/√H, as other matrices are,
+# tokens could hardly be told apart at first, and it would take some hundred steps to notice them.
+TOKEN_SPREAD = 2.0
+
+
+class LanguageCache(NamedTuple):
+    """What `LanguageModel.forward` leaves for backward: the caches of its layers."""
+
+    embed: Any
+    drop_in: Any
+    rnn: Any
+    drop: Any
+    out: Any
+
+
+class LanguageModel(Model):
+    """Tokens -> (embedding ->) recurrent layers -> linear layer.
+
+    Without an embedding, tokens go into the first layer as one-hot columns, which costs no product.
+
+    Args:
+        num_tokens: K, the size of the vocabulary.
+        hidden_size: H.
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        num_layers: recurrent layers.
+        embedding: E, numbers per token; None is one-hot.
+        share: the output layer's V is the embedding's matrix (Press & Wolf 2017), so E must be H.
+        dropout: share set to zero between layers, after the last, and after an embedding;
+            Zaremba et al. 2014. Only where `forward` is given a `dropout_rng`.
+        dtype, device, rng: as for `Recurrent`.
+
+    Layers: ``embed`` (if there is one), ``rnn``, ``drop``, ``out``.
+
+    Raises:
+        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind.
+    """
+
+    embed: Embedding
+    rnn: Recurrent
+    drop: Dropout
+    out: Linear
+
+    def __init__(
+        self,
+        num_tokens: int,
+        hidden_size: int,
+        cell: str = "lstm",
+        num_layers: int = 1,
+        embedding: int | None = None,
+        share: bool = False,
+        dropout: float = 0.0,
+        dtype: Any = "float32",
+        device: str = "cpu",
+        rng: Rng = None,
+    ) -> None:
+        if cell not in CELLS:
+            raise ValueError(f"cell: got {cell!r}, want one of {', '.join(CELLS)}")
+        checks.whole_number("num_tokens", num_tokens)
+        checks.fraction("dropout", dropout)
+        if embedding is not None:
+            checks.whole_number("embedding", embedding)
+        if share and embedding != hidden_size:
+            raise ValueError(
+                f"embedding: got {embedding} with share=True, want hidden_size = {hidden_size}"
+            )
+        random = generator(rng)
+        where = {"dtype": dtype, "device": device, "rng": random}
+        layers: dict[str, Any] = {}
+        if embedding is not None:
+            layers["embed"] = Embedding(num_tokens, embedding, **where)
+            if share:  # as V, it wants numbers of the size that a linear layer starts with
+                layers["embed"].parameters()[0].data *= hidden_size**-0.5
+        layers["rnn"] = CELLS[cell](
+            num_tokens if embedding is None else embedding,
+            hidden_size,
+            num_layers,
+            dropout=dropout if num_layers > 1 else 0.0,
+            **where,
+        )
+        layers["drop"] = Dropout(dropout)
+        shared = layers["embed"] if share else None
+        layers["out"] = Linear(hidden_size, num_tokens, share=shared, **where)
+        super().__init__(**layers)
+        length = embedding**0.5 if embedding and not share else 1.0  # of a column that U is given
+        U = self.rnn.named_parameters()["l0.U"]
+        U.data = TOKEN_SPREAD / length * random.standard_normal(U.shape)
+
+    def forward(
+        self, tokens: Array, state: State | None = None, dropout_rng: Rng = None
+    ) -> tuple[Array, State, LanguageCache]:
+        """Run over windows of tokens.
+
+        Args:
+            tokens: (T, N) integers below K.
+            state: of the end of the windows before; None is zeros.
+            dropout_rng: drops out if given, and not otherwise.
+
+        Returns:
+            The scores (T, K, N) of the tokens that may come next, the state, the cache.
+        """
+        random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
+        x, embed, drop_in = tokens, None, None
+        if "embed" in self._layers:
+            x, embed = self.embed.forward(tokens)
+            x, drop_in = self.drop.forward(x, random)
+        ys, state, rnn = self.rnn.forward(x, state, dropout_rng=random)
+        ys, drop = self.drop.forward(ys, random)
+        scores, out = self.out.forward(ys)
+        return scores, state, LanguageCache(embed, drop_in, rnn, drop, out)
+
+    def backward(self, cache: LanguageCache, dscores: Array) -> None:
+        """Add the gradients, back through the windows of `cache` and no further (truncated BPTT)."""
+        dys = self.drop.backward(cache.drop, self.out.backward(cache.out, dscores))
+        dx, _ = self.rnn.backward(cache.rnn, dys)
+        if cache.embed is not None:
+            self.embed.backward(cache.embed, self.drop.backward(cache.drop_in, dx))
+
+    def step(self, tokens: Array, state: State | None = None) -> tuple[Array, State]:
+        """Read one token of each sequence, (N,), and return the scores (K, N) and the state."""
+        x = self.embed.forward(tokens)[0] if "embed" in self._layers else tokens
+        h, state = self.rnn.step(x, state)
+        return self.out.forward(h)[0], state
+
+    def evaluate(self, ids: Ids, N: int = 1, T: int = 500) -> float:
+        """Mean negative log-likelihood in nats of ``ids[1:]``, each given all before it.
+
+        Args:
+            ids: (n,), on the host.
+            N: read in so many streams, each of which starts with no knowledge of the one before: 1 is
+                exact, more is faster and slightly too high. What does not fill the streams is left out.
+            T: steps at a time, which changes nothing but the memory needed.
+
+        Raises:
+            ValueError: fewer than N + 1 ids.
+        """
+        streams, state, total = Streams(ids, N, T, remainder=True), None, 0.0
+        for k in range(len(streams)):
+            tokens, targets = (to_device(part, self.rnn.backend.name) for part in streams.window(k))
+            scores, state, _ = self.forward(tokens, state)
+            loss, _ = softmax_cross_entropy(scores, targets)
+            total += float(loss) * len(tokens)
+        return total / streams.length
