@@ -8,15 +8,15 @@ memory that is impossible; a network of five hidden units learns it in a moment.
 
 import argparse
 import math
-from pathlib import Path
 
+import command_line
 import numpy as np
 
 import minirnn as mr
+from minirnn import plot
 
 TEXT = "hihello"
 LETTERS = "hielo"  # h is 0, i is 1, e is 2, l is 3, o is 4
-CELLS = {"rnn": mr.RNN, "lstm": mr.LSTM, "gru": mr.GRU}
 HIDDEN = 5
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     )
 
     where = {"device": options.device, "rng": np.random.default_rng(options.seed)}
-    rnn = CELLS[options.cell](K, HIDDEN, **where)
+    rnn = command_line.CELLS[options.cell](K, HIDDEN, **where)
     out: mr.StatelessLayer = mr.Sequential() if options.bare else mr.Linear(HIDDEN, K, **where)
     model = mr.Model(rnn=rnn, out=out)
     optimizer = mr.Adam(model.parameters(), lr=0.1)
@@ -60,47 +60,25 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cell", type=str.lower, choices=CELLS, default="lstm")
+    command_line.add_common(parser, steps=200)
     parser.add_argument(
         "--bare", action="store_true", help="no output layer: the hidden state is the scores"
     )
-    parser.add_argument("--steps", type=int, default=200, help="of training")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights")
-    parser.add_argument("--device", default="cpu", help='"cpu" or "cuda"')
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
-    options = parser.parse_args()
-    for name, least in (("steps", 1), ("seed", 0)):
-        if getattr(options, name) < least:
-            parser.error(f"argument --{name}: got {getattr(options, name)}, want {least} or more")
-    try:
-        mr.to_device(np.zeros(1), options.device)
-    except (ValueError, RuntimeError) as error:
-        parser.error(f"argument --device: {error}")
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"argument --out: {error}")
-    return options
+    return command_line.check(parser, parser.parse_args())
 
 
 def draw(losses: list[float], h: np.ndarray, said: str, options: argparse.Namespace) -> None:
     """Put the loss and the hidden state over time side by side, in a PNG."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture, because matplotlib is missing: pip install matplotlib")
+    figure = command_line.new_figure(11, 4.2)
+    if figure is None:
         return
-    from minirnn import plot
-
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
     plot.loss_curve(left, losses, guessing=math.log(len(LETTERS)))
     title = f"hidden state of the {options.cell.upper()}"
     units = list(LETTERS) if options.bare else None  # without an output layer, units are letters
     plot.states_over_time(right, h, list(TEXT[:-1]), list(said), title, units)
-    path = options.out / f"hihello_{options.cell}{'_bare' if options.bare else ''}.png"
-    figure.savefig(path, dpi=120)
-    print(f"picture: {path}")
+    name = f"hihello_{options.cell}{'_bare' if options.bare else ''}.png"
+    command_line.save(figure, options.out / name)
 
 
 if __name__ == "__main__":

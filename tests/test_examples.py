@@ -1,17 +1,27 @@
 """The examples, run as a reader runs them."""
 
+import importlib
+import math
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import minirnn as mr
 
 ROOT = Path(__file__).parent.parent
 
 
 def run(*arguments, cwd):
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # tests run beside each other
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=one_thread
+    )
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -39,21 +49,130 @@ def test_hihello_says_ihello_and_draws_it(cell, bare, tmp_path):
         (["--out", "file"], "argument --out: "),
     ],
 )
-def test_hihello_refuses_mistakes_in_one_line(arguments, message, tmp_path):
+@pytest.mark.parametrize("example", ["hihello.py", "char_sequence.py", "long_sentence.py"])
+def test_examples_refuse_mistakes_in_one_line(example, arguments, message, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    done = run(ROOT / "examples" / "hihello.py", *arguments, cwd=tmp_path)
+    done = run(ROOT / "examples" / example, *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
-def test_hihello_needs_no_matplotlib(tmp_path):
-    code = "import sys, runpy; sys.modules['matplotlib'] = None; sys.argv[1:] = ['--steps', '50'];"
-    code += f"runpy.run_path({str(ROOT / 'examples' / 'hihello.py')!r}, run_name='__main__')"
+@pytest.mark.parametrize("example", ["hihello", "char_sequence", "long_sentence"])
+def test_examples_need_no_matplotlib(example, tmp_path):
+    code = "import sys; sys.modules['matplotlib'] = None; sys.argv[1:] = ['--steps', '5'];"
+    code += f"sys.path.insert(0, {str(ROOT / 'examples')!r}); import {example}; {example}.main()"
     done = run("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "no picture, because matplotlib is missing" in done.stdout
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_char_sequence_spells_its_text_and_draws_it(cell, tmp_path):
+    done = run(ROOT / "examples" / "char_sequence.py", "--cell", cell, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "guessing gives a loss of ln 10 = 2.303" in done.stdout
+    assert "knowing the last letter, but no others, gives 0.136" in done.stdout  # 3/14 H(1/3)
+    assert "(T, K, N) = (14, 10, 1)" in done.stdout
+    *_, said, picture = done.stdout.splitlines()
+    assert said == '"if you want yo" -> "f you want you"'
+    losses = [float(loss) for loss in re.findall(r"loss: (\S+)", done.stdout)]
+    assert 2 < losses[0] < 3
+    assert losses[-1] < 0.01
+    path = tmp_path / picture.removeprefix("picture: ")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def long_sentence(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    return importlib.import_module("long_sentence")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_long_sentence_trains_all_eight_and_draws_them(cell, tmp_path):
+    script = ROOT / "examples" / "long_sentence.py"
+    done = run(script, "--quick", "--cell", cell, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("170 windows of 10 letters, 25 different ones; 20 steps")
+    row = r"^(?:gradient descent|Adam) +[12]  (none|linear) +(\S+) +\d+% right: \S{20}\.\.\.$"
+    rows = re.findall(row, done.stdout, re.MULTILINE)
+    assert len(rows) == 8
+    for output, loss in rows:
+        assert (1.446 if output == "none" else 0.228) < float(loss) < 3.3
+    for who in ("sentence", "failure", "cure"):
+        lines = re.findall(rf"^  {who:8}  (\S+)$", done.stdout, re.MULTILINE)
+        assert [len(line) for line in lines] == [60, 60, 59]
+    path = tmp_path / done.stdout.splitlines()[-1].removeprefix("picture: ")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_cure_of_the_long_sentence_spells_it(long_sentence, tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'examples')!r}); from long_sentence import *;"
+    )
+    code += "o = argparse.Namespace(cell='lstm', seed=0, steps=500, device='cpu');"
+    code += "r = train(CURE, *windows(), o); print(r.losses[-1], r.right, rebuild(r.said))"
+    done = run("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loss, right, said = done.stdout.split()
+    assert 0.2284 < float(loss) <= 0.23
+    assert float(right) == 1
+    # what comes after a window's first letter is anybody's guess
+    assert said[1:] == long_sentence.TEXT[2:].replace(" ", "_")
+
+
+def test_limits_of_the_long_sentence_are_reached_by_the_best_scores(long_sentence):
+    x, targets = long_sentence.windows()
+    hit = np.arange(25)[:, None] == targets[:, None]
+    loss, _ = mr.softmax_cross_entropy(np.where(hit, 1.0, -1.0), targets)
+    assert loss == pytest.approx(math.log1p(24 * math.exp(-2)))
+
+    scores = np.empty((10, 25, 170))
+    for t in range(10):
+        for n in range(170):
+            same = (x[: t + 1] == x[: t + 1, n : n + 1]).all(axis=0)
+            share = np.bincount(targets[t, same], minlength=25) / same.sum()
+            scores[t, :, n] = np.log(np.maximum(share, 1e-30))
+    loss, _ = mr.softmax_cross_entropy(scores, targets)
+    assert loss == pytest.approx(long_sentence.best_possible(x, targets))
+
+
+@pytest.mark.parametrize(
+    ("moves", "order", "fewest"),
+    [
+        (
+            (-2.0, 0.01, -1.0),
+            "the optimizer helps; the output layer helps; the second layer hardly matters",
+            "the optimizer and the output layer",
+        ),
+        (
+            (0.1, -2.0, 1.0),
+            "the second layer helps; the optimizer hardly matters; the output layer harms",
+            "the second layer",
+        ),
+        (
+            (0.1, 0.2, 0.3),
+            "the optimizer harms; the second layer harms; the output layer harms",
+            "none",
+        ),
+    ],
+)
+def test_long_sentence_says_which_change_mattered(moves, order, fewest, long_sentence, capsys):
+    results = {}
+    for c in long_sentence.COMBINATIONS:
+        changed = [a != b for a, b in zip(c, long_sentence.FAILURE, strict=True)]
+        loss = 5 + float(np.dot(changed, moves))
+        results[c] = long_sentence.Result([9.0, loss], np.zeros((10, 170), int), 0.5)
+    long_sentence.compare(results)
+    printed = capsys.readouterr().out
+    for move in moves:
+        assert f"{move:+.2f}  ({move:+.2f} to {move:+.2f})  letters right +0 points" in printed
+    assert f"From the most useful on: {order}." in printed
+    assert f"The fewest changes that end within 0.01 of the lowest loss: {fewest}." in printed
 
 
 def test_benchmark_prints_its_table(tmp_path):

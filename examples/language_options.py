@@ -1,0 +1,279 @@
+"""The options of shakespeare.py: what they are by themselves, in presets, and on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from texts import NAMES
+
+import minirnn as mr
+from minirnn.data import LEVELS
+
+# Every option of a run that its file remembers, and what it is without a preset
+OPTIONS: dict[str, Any] = {
+    "text": "shakespeare",
+    "files": "*",
+    "level": "char",
+    "vocabulary": None,
+    "cell": "lstm",
+    "layers": 2,
+    "hidden": 128,
+    "embedding": None,
+    "share": False,
+    "dropout": 0.0,
+    "window": 50,
+    "streams": 50,
+    "epochs": 10,
+    "lr": 3e-3,
+    "warmup": 100,
+    "clip": 5.0,
+    "decay": 0.0,
+    "average": 0.0,
+    "valid": 0.05,
+    "test": 0.1,
+    "seed": 0,
+    "device": "cpu",
+    "threads": None,
+    "save_every": 200,
+}
+# Those of them that may change when a run goes on: where it runs, not what is learned
+FREE = ("text", "files", "device", "threads", "save_every")
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {"hidden": 128, "window": 50, "streams": 50, "epochs": 12, "lr": 1e-2},
+    "base": {"hidden": 256, "dropout": 0.25, "window": 64, "streams": 64, "lr": 8e-3},
+    "best": {
+        "hidden": 384,
+        "dropout": 0.35,
+        "window": 64,
+        "streams": 64,
+        "lr": 6e-3,
+        "clip": 1.0,
+        "average": 0.998,
+    },
+    "karpathy": {"hidden": 512, "layers": 3, "dropout": 0.5, "epochs": 50, "lr": 2e-3},
+    "words": {
+        "level": "word",
+        "vocabulary": 10_000,
+        "layers": 1,
+        "hidden": 256,
+        "embedding": 256,
+        "share": True,
+        "dropout": 0.3,
+        "window": 35,
+        "streams": 32,
+        "epochs": 5,
+        "lr": 6e-3,
+        "clip": 1.0,
+    },
+}
+
+
+def flag(name: str) -> str:
+    """An option as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def complete(o: argparse.Namespace) -> None:
+    """Give a new run the options that were not given, from its preset or by default; check them all."""
+    preset = PRESETS[o.preset] if o.preset else {}
+    for name, default in OPTIONS.items():
+        if getattr(o, name) is None:
+            setattr(o, name, preset.get(name, default))
+    if o.valid + o.test >= 1:
+        raise ValueError(
+            f"argument --valid: got {o.valid:g}, and --test {o.test:g}; want less than 1 together, "
+            "as the rest is to train on"
+        )
+    if o.share and o.embedding != o.hidden:
+        raise ValueError(
+            f"argument --share: one matrix for both needs --embedding {o.hidden}, as --hidden is, "
+            f"got {o.embedding}"
+        )
+
+
+def complete_resumed(o: argparse.Namespace, saved: argparse.Namespace) -> None:
+    """Put the options that were given into those of the run that goes on, if they may change."""
+    for name in ("preset", "out", "overwrite"):
+        if getattr(o, name):
+            raise ValueError(f"argument --{name}: is for a new run, and cannot be with --resume")
+    for name in OPTIONS:
+        given, is_now = getattr(o, name), getattr(saved, name)
+        if given is None or given == is_now:
+            continue
+        if name not in FREE:
+            raise ValueError(
+                f"argument {flag(name)}: got {given}, but the run of {o.resume} has {is_now}, "
+                "which cannot change on the way"
+            )
+        setattr(saved, name, given)
+
+
+def parser_of_all(description: str) -> argparse.ArgumentParser:
+    """The command line of train, sample and eval; the first line of `description` says what it is."""
+    first, _, rest = description.partition("\n")
+    parser = argparse.ArgumentParser(
+        description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_train(commands.add_parser("train", help="train a model, or go on training it"))
+    add_sample(commands.add_parser("sample", help="write text with a trained model"))
+    add_eval(commands.add_parser("eval", help="judge a trained model on text it has not seen"))
+    return parser
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """The options of training; one that is not given is None, and comes from `complete`."""
+
+    def add(name: str, help: str, **how: Any) -> None:
+        default = OPTIONS[name]
+        if default is not None and default is not False:
+            help += f" (default {default})"
+        parser.add_argument(flag(name), default=None, help=help, **how)
+
+    parser.add_argument("--preset", choices=PRESETS, help="options that go together")
+    parser.add_argument("--resume", type=run_file, metavar="FILE", help="go on with this run")
+    parser.add_argument(
+        "--out", type=run_file, metavar="FILE", help="where to save (default out/PRESET.npz)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a run that is in FILE")
+    known = "; ".join(f"{name}: {what}" for name, what in NAMES.items())
+    add("text", f"a file or folder in UTF-8, or one of these: {known}")
+    add("files", 'which files of a folder, such as "*.py"')
+    add("level", "what a token is", choices=LEVELS)
+    add("vocabulary", "at most so many different tokens, the others are <unk>", type=whole(2))
+    add("cell", "of the recurrent layers", choices=("rnn", "lstm", "gru"))
+    add("layers", "recurrent layers", type=whole(1))
+    add("hidden", "units of each", type=whole(1))
+    add("embedding", "numbers per token; without, tokens are one-hot columns", type=whole(1))
+    add("share", "one matrix for embedding and output", action="store_const", const=True)
+    add("dropout", "share of units set to zero in training", type=SHARE)
+    add("window", "steps back through which gradients go", type=whole(1))
+    add("streams", "places of the text that are read side by side", type=whole(1))
+    add("epochs", "times through the text", type=whole(1))
+    add("lr", "learning rate of Adam, at its highest", type=POSITIVE)
+    add("warmup", "steps in which it rises, to fall along half a cosine after", type=whole(0))
+    add("clip", "longest gradient, longer ones are scaled down", type=POSITIVE)
+    add("decay", "weight decay (AdamW)", type=NOT_NEGATIVE)
+    add("average", "judge a moving average of the weights; 0.999 is of 1000", type=SHARE)
+    add("valid", "share of the text, before the test part, to watch progress on", type=SHARE)
+    add("test", "share of the text, at its end, that training never sees", type=SHARE)
+    add("seed", "of the initial weights and of dropout", type=whole(0))
+    add("device", '"cpu" or "cuda"', type=device)
+    add("threads", THREADS, type=whole(0), metavar="N")
+    add(
+        "save_every",
+        "save after so many steps, and after each epoch",
+        type=whole(1),
+        metavar="STEPS",
+    )
+
+
+def add_sample(parser: argparse.ArgumentParser) -> None:
+    """The options of writing."""
+    add_trained(parser)
+    add = parser.add_argument
+    add("--length", type=whole(1), default=500, help="tokens to write (default 500)")
+    add("--prompt", help="how the text begins")
+    add(
+        "--temperature",
+        type=NOT_NEGATIVE,
+        default=1.0,
+        help="1 as it was learned, below 1 more cautious, 0 always the likeliest (default 1)",
+    )
+    add("--top-k", type=whole(1), metavar="K", help="choose among the K likeliest tokens")
+    add("--top-p", type=NUCLEUS, metavar="P", help="among the likeliest whose shares sum to P")
+    add("--seed", type=whole(0), help="the same seed writes the same text")
+    add("--picture", type=picture_file, metavar="PNG", help="draw the text on a unit's activity")
+    add("--unit", metavar="l1.37", help="of layer 1 number 37 (default: the most telling one)")
+
+
+def add_eval(parser: argparse.ArgumentParser) -> None:
+    """The options of judging."""
+    add_trained(parser)
+    add = parser.add_argument
+    add("--part", choices=("test", "valid"), default="test", help="(default test)")
+    add("--streams", type=whole(1), default=1, help="1 is exact, 50 a good deal faster (default 1)")
+    add("--ngram", type=whole(1), metavar="N", help="judge counts of N tokens on this text, too")
+    add("--threads", type=whole(0), metavar="N", help=THREADS)
+
+
+def add_trained(parser: argparse.ArgumentParser) -> None:
+    """What writing and judging have in common."""
+    add = parser.add_argument
+    add("file", type=Path, help="of the trained model, such as out/small.npz")
+    add("--device", type=device, help='"cpu" or "cuda" (default: where it was trained)')
+    add("--text", help="a file, a folder or a name (default: that of training)")
+    add("--files", help='which files of a folder, such as "*.py"')
+
+
+THREADS = "threads (default: one for each processor); 0 lets BLAS use its own, and nothing else any"
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A type for arguments: whole numbers of at least `least`."""
+
+    def convert(text: str) -> int:
+        try:
+            if (value := int(text)) >= least:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"got {text}, want a whole number of {least} or more")
+
+    return convert
+
+
+def number(wanted: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """A type for arguments: numbers that fit."""
+
+    def convert(text: str) -> float:
+        try:
+            if fits(value := float(text)):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"got {text}, want {wanted}")
+
+    return convert
+
+
+SHARE = number("a number in [0, 1)", lambda value: 0 <= value < 1)
+NUCLEUS = number("a number in (0, 1]", lambda value: 0 < value <= 1)
+POSITIVE = number("a number above 0", lambda value: 0 < value < math.inf)
+NOT_NEGATIVE = number("a number of 0 or more", lambda value: 0 <= value < math.inf)
+
+
+def device(text: str) -> str:
+    """A type for arguments: a device that can be used."""
+    try:
+        mr.to_device(np.zeros(1), text)
+    except (ValueError, RuntimeError) as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("device: ")) from None
+    return text
+
+
+def run_file(text: str) -> Path:
+    """A type for arguments: the file of a run; beside it there will be a picture, in .png."""
+    return file_in(text, ".npz")
+
+
+def picture_file(text: str) -> Path:
+    """A type for arguments: the file of a picture, in a folder that is there."""
+    path = file_in(text, ".png")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"got {text}, but there is no folder {path.parent}")
+    return path
+
+
+def file_in(text: str, suffix: str) -> Path:
+    """The path of a file whose name ends as it should."""
+    path = Path(text)
+    if path.suffix != suffix or path.is_dir():
+        raise argparse.ArgumentTypeError(f"got {text}, want a file whose name ends in {suffix}")
+    return path
