@@ -12,12 +12,9 @@ ratio above 1 means that the NumPy scan is the faster; behind it is the 95 % int
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import time
-from collections.abc import Callable
 
 import numpy as np
+from timing import Side, machine, measure, ratio
 
 import minirnn as mr
 from minirnn.products import steps_at_once
@@ -30,8 +27,6 @@ SIZES = {  # (T, N, D, H)
     "karpathy": (64, 64, 65, 512),
 }
 CELLS = {"RNN": mr.RNN, "LSTM": mr.LSTM, "GRU": mr.GRU}
-
-Side = Callable[[], object]
 
 
 def minirnn_side(cell: str, size: tuple[int, int, int, int], scan: str) -> Side:
@@ -87,55 +82,6 @@ def torch_side(cell: str, size: tuple[int, int, int, int]) -> Side:
         net(x)[0].backward(dys)
 
     return run
-
-
-def measure(
-    sides: dict[str, Side], seconds: float, alone: float, rng: np.random.Generator
-) -> dict[str, list[float]]:
-    """Times of each side in seconds; the n-th ones were taken in one round."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for run in sides.values():
-        run()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["numpy"]) < 5:
-        for name in rng.permutation(list(sides)):
-            alone_since = time.perf_counter()
-            while time.perf_counter() < alone_since + alone:
-                sides[name]()
-            start = time.perf_counter()
-            sides[name]()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def ratio(slow: list[float], fast: list[float], rng: np.random.Generator) -> str:
-    """The median of the rounds' ratios, and its 95 % interval."""
-    ratios = np.array(slow) / np.array(fast)
-    again = np.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
-    low, high = np.percentile(again, (2.5, 97.5))
-    return f"{np.median(ratios):6.2f} [{low:.2f}, {high:.2f}]"
-
-
-def machine(with_torch: bool) -> str:
-    """Whatever decides how fast this is: processor, libraries, threads."""
-    lines = [
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} processors"
-    ]
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        lines.append("threads unknown: pip install threadpoolctl")
-    else:
-        lines += [
-            f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '')}): "
-            f"{pool['num_threads']} threads"
-            for pool in threadpool_info()
-        ]
-    if with_torch:
-        import torch
-
-        lines.append(f"PyTorch {torch.__version__}: {torch.get_num_threads()} threads")
-    return "\n".join(lines)
 
 
 def main() -> None:
