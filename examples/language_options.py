@@ -41,7 +41,7 @@ OPTIONS: dict[str, Any] = {
     "threads": None,
     "save_every": 200,
 }
-# Those of them that may change when a run goes on: where it runs, not what is learned
+# Those of them that may change when a run goes on; device and threads make it round differently
 FREE = ("text", "files", "device", "threads", "save_every")
 
 PRESETS: dict[str, dict[str, Any]] = {

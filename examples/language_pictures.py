@@ -42,11 +42,11 @@ def running_mean(values: Any, width: int) -> Any:
 
 
 def draw_unit(run: Run, data: Text, said: str, unit: str | None, path: Path) -> None:
-    """Rank the units on text that the model was not trained on, and colour a text by one of them.
+    """Rank the units by what they tell, and colour a text by one of them.
 
     Args:
         run: of a model of characters.
-        data: the text; its part for tests is what the units are ranked on.
+        data: the text; its test part is what the units are ranked on, or else the training part.
         said: to be coloured.
         unit: such as l1.37; None takes the one that tells most about any feature.
         path: of the picture.

@@ -172,8 +172,8 @@ def all_threads() -> int:
 
 
 @contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Within a ``with``, use so many threads; 0, or None in a file of old, leaves them to BLAS."""
+def threads(count: int) -> Iterator[None]:
+    """Within a ``with``, use so many threads; 0 leaves them to BLAS."""
     if not count:
         yield
         return

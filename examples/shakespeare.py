@@ -188,7 +188,7 @@ def introduce(run: Run, data: Text, guessing: dict[str, float], path: Path) -> N
 def guesses(run: Run, data: Text) -> dict[str, float]:
     """The loss of knowing nothing, how often tokens are, or which follows which in training."""
     train = np.asarray(data.train[:GUESS])
-    held = next(part for part in (data.valid, data.test, data.train) if len(part))
+    held = data.valid if len(data.valid) else data.train
     K = len(data.vocabulary)
     counted = {"as often as each is there: unigram": 1, "given the last one: bigram": 2}
     return {f"any of {K:,} alike: ln K": math.log(K)} | {
@@ -232,12 +232,9 @@ def written(
     run: Run, prompt: Any, rng: np.random.Generator, length: int, **options: Any
 ) -> Iterator[str]:
     """`length` tokens that the model writes after `prompt`, one by one, as they are written."""
-
-    def step(tokens: Any, state: Any) -> Any:
-        return run.model.step(mr.to_device(tokens, run.options.device), state)
-
+    ids = mr.to_device(np.asarray(prompt), run.options.device)
     previous = run.vocabulary.tokens[prompt[-1]]
-    for k in islice(mr.generate(step, prompt, rng, **options), length):
+    for k in islice(mr.generate(run.model.step, ids, rng, **options), length):
         token = run.vocabulary.tokens[k]
         yield run.vocabulary.written(token, previous)
         previous = token

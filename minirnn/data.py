@@ -230,7 +230,8 @@ class Streams:
     """A text cut into N streams of equal length that are read side by side, in windows of T.
 
     Stream n goes on in window k + 1 where it ended in window k, so the state that a network had there
-    is the one to start with. Less than N tokens at the end of the text are left out.
+    is the one to start with. Fewer than N tokens at the end of the text are left out, and
+    without `remainder` also up to T - 1 at the end of each stream.
 
     Args:
         ids: (n,), which may be mapped from a file: only the windows asked for are read.

@@ -23,6 +23,8 @@ CELLS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": G
 # tokens could hardly be told apart at first, and it would take some hundred steps to notice them.
 TOKEN_SPREAD = 2.0
 
+SCORES = 1 << 24  # that `evaluate` computes at a time
+
 
 class LanguageCache(NamedTuple):
     """What `LanguageModel.forward` leaves for backward: the caches of its layers."""
@@ -37,7 +39,8 @@ class LanguageCache(NamedTuple):
 class LanguageModel(Model):
     """Tokens -> (embedding ->) recurrent layers -> linear layer.
 
-    Without an embedding, tokens go into the first layer as one-hot columns, which costs no product.
+    Without an embedding, tokens go into the first layer as one-hot columns, which costs no product. The
+    first layer's U is drawn from a normal distribution, so that U x starts with a deviation of 2.
 
     Args:
         num_tokens: K, the size of the vocabulary.
@@ -45,7 +48,7 @@ class LanguageModel(Model):
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         num_layers: recurrent layers.
         embedding: E, numbers per token; None is one-hot.
-        share: the output layer's V is the embedding's matrix (Press & Wolf 2017), so E must be H.
+        share: the output layer's V is the embedding's matrix (tied weights, Press & Wolf 2017): E is H.
         dropout: share set to zero between layers, after the last, and after an embedding;
             Zaremba et al. 2014. Only where `forward` is given a `dropout_rng`.
         dtype, device, rng: as for `Recurrent`.
@@ -74,7 +77,7 @@ class LanguageModel(Model):
         device: str = "cpu",
         rng: Rng = None,
     ) -> None:
-        if cell not in CELLS:
+        if not isinstance(cell, str) or cell not in CELLS:
             raise ValueError(f"cell: got {cell!r}, want one of {', '.join(CELLS)}")
         checks.whole_number("num_tokens", num_tokens)
         checks.fraction("dropout", dropout)
@@ -118,7 +121,13 @@ class LanguageModel(Model):
 
         Returns:
             The scores (T, K, N) of the tokens that may come next, the state, the cache.
+
+        Raises:
+            ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
         """
+        tokens = checks.on_device("tokens", tokens, self.rnn.backend)
+        tokens = checks.of_shape("tokens", tokens, ("T", "N"))
+        tokens = checks.tokens("tokens", tokens, self.out.output_size, None, look=False)
         random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
         x, embed, drop_in = tokens, None, None
         if "embed" in self._layers:
@@ -130,7 +139,15 @@ class LanguageModel(Model):
         return scores, state, LanguageCache(embed, drop_in, rnn, drop, out)
 
     def backward(self, cache: LanguageCache, dscores: Array) -> None:
-        """Add the gradients, back through the windows of `cache` and no further (truncated BPTT)."""
+        """Add the gradients, back through the window of `cache` and no further (truncated BPTT).
+
+        Args:
+            cache: from `forward`, with the parameters as they were then.
+            dscores: gradient of the loss with respect to the scores, (T, K, N).
+
+        Raises:
+            ValueError, TypeError: `cache` is older than the parameters; `dscores` does not fit.
+        """
         dys = self.drop.backward(cache.drop, self.out.backward(cache.out, dscores))
         dx, _ = self.rnn.backward(cache.rnn, dys)
         if cache.embed is not None:
@@ -142,18 +159,21 @@ class LanguageModel(Model):
         h, state = self.rnn.step(x, state)
         return self.out.forward(h)[0], state
 
-    def evaluate(self, ids: Ids, N: int = 1, T: int = 500) -> float:
+    def evaluate(self, ids: Ids, N: int = 1, T: int | None = None) -> float:
         """Mean negative log-likelihood in nats of ``ids[1:]``, each given all before it.
 
         Args:
             ids: (n,), on the host.
             N: read in so many streams, each of which starts with no knowledge of the one before: 1 is
                 exact, more is faster and slightly too high. What does not fill the streams is left out.
-            T: steps at a time, which changes nothing but the memory needed.
+            T: steps at a time, which changes the memory needed, and otherwise only rounding; None is
+                as many as have about 16 million scores, but 500 at most.
 
         Raises:
             ValueError: fewer than N + 1 ids.
         """
+        if T is None:
+            T = max(1, min(500, SCORES // (checks.whole_number("N", N) * self.out.output_size)))
         streams, state, total = Streams(ids, N, T, remainder=True), None, 0.0
         for k in range(len(streams)):
             tokens, targets = (to_device(part, self.rnn.backend.name) for part in streams.window(k))

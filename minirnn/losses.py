@@ -59,24 +59,24 @@ def softmax_cross_entropy(
     dscores = xp.empty_like(scores)
 
     def part(own: Any) -> Any:
-        nll, dscores[own] = _negative_log_likelihood(scores[own], targets[own], w[own])
-        return nll
+        return _negative_log_likelihood(scores[own], targets[own], w[own], dscores[own])
 
     steps = shares(scores, len(scores)) if scores.ndim == 3 else [slice(None)]
     return sum(parallel(part, steps)), dscores
 
 
-def _negative_log_likelihood(scores: Array, targets: Array, w: Array) -> tuple[Any, Array]:
-    """Σ w·nll and its gradient, with few passes over the scores, which may be many."""
+def _negative_log_likelihood(scores: Array, targets: Array, w: Array, p: Array) -> Any:
+    """Σ w·nll; its gradient is written to `p`, with few passes over the scores, which may be many."""
     xp = array_module(scores)
-    p = scores - scores.real.max(axis=-2, keepdims=True)  # so that no exponential overflows
+    top = scores.real.max(axis=-2, keepdims=True)
+    xp.subtract(scores, top, out=p)  # so that no exponential overflows
     hit = xp.take_along_axis(p, targets, axis=-2)
     xp.exp(p, out=p)
     total = p.sum(axis=-2, keepdims=True)
     p *= w[..., None, :] / total
     place = xp.ogrid[tuple(map(slice, targets.shape))]
     p[(*place[:-2], targets, place[-1])] -= w[..., None, :]
-    return ((xp.log(total) - hit)[..., 0, :] * w).sum(), p
+    return ((xp.log(total) - hit)[..., 0, :] * w).sum()
 
 
 def mse(pred: Array, target: Array) -> tuple[Any, Array]:

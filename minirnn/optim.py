@@ -20,6 +20,8 @@ from .pool import parallel, shares
 
 Schedule = Callable[[int], float]
 
+LEAST = 1 << 14  # numbers for each thread; fewer are not worth the handing over
+
 
 class Optimizer:
     """What all optimizers share: the learning rate, the count of steps, and state by name.
@@ -70,7 +72,7 @@ class Optimizer:
             def update(own: slice, arrays: dict[str, Array] = arrays) -> None:
                 self._update(**{name: a[own] for name, a in arrays.items()}, rate=rate)
 
-            parallel(update, shares(s.data, s.data.size, 1 << 14))
+            parallel(update, shares(s.data, s.data.size, LEAST))
         for p in self.parameters:
             p.version += 1
 

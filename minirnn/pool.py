@@ -1,9 +1,9 @@
 """One pool of threads in charge: this package's, with BLAS working on one thread within it.
 
 BLAS by itself splits each product among threads, and leaves what lies between the products, about half
-of the time of a recurrent network, to one of them. Here the columns of a batch are split instead, once
-for a whole sequence, and everything happens on all threads. Both at once would have them wait for one
-another: BLAS keeps its threads spinning between products.
+of the time of a recurrent network, to one of them. Here a scan's batch is split instead, once for a
+whole sequence, and each thread does all there is to do for its columns. Both at once would have them
+wait for one another: BLAS keeps its threads spinning between products.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _count = 1
 
 @contextmanager
 def threads(count: int | None = None) -> Iterator[None]:
-    """Within a ``with``, recurrent networks, linear layers, losses and optimizers use so many threads.
+    """Within a ``with``, use so many threads.
 
+    Recurrent networks split the batch, `Linear` the columns of all steps, `softmax_cross_entropy` the
+    steps, optimizers the parameters. The rest, embedding and dropout among it, runs on one thread.
     This concerns the CPU alone, and the whole process. The results for a given count are the same bits
     every time; those for two counts differ by rounding, as sums are added in another order.
 
@@ -40,7 +42,7 @@ def threads(count: int | None = None) -> Iterator[None]:
     Raises:
         RuntimeError: threadpoolctl is missing, by which BLAS is kept to one thread; or threads are
             in use already.
-        ValueError: `count` is less than 1.
+        ValueError, TypeError: `count` is less than 1, or no integer.
     """
     global _pool, _count
     count = processors() if count is None else checks.whole_number("count", count)
@@ -49,9 +51,7 @@ def threads(count: int | None = None) -> Iterator[None]:
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
-        raise RuntimeError(
-            "threads: needs threadpoolctl, which is minirnn's extra threads: pip install threadpoolctl"
-        ) from None
+        raise RuntimeError("threads: needs threadpoolctl: pip install 'minirnn[threads]'") from None
     with (
         ThreadpoolController().limit(limits=1, user_api="blas"),
         ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="minirnn") as pool,

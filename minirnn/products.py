@@ -1,9 +1,10 @@
-"""Sums of products over time: the one place that knows how a weight gradient is best multiplied.
+"""Sums of products over time: how a scan's weight gradient is best multiplied.
 
 A weight gradient is ``Σ_t A[t] @ B[t].T``. A product per step would write the whole gradient T times;
 one product over all steps needs its operands with time beside the batch, which the (T, rows, N) layout
 does not give. So some steps at a time, about `COLUMNS` columns, are copied side by side and multiplied
-at once: the gradient is written once for every thousand columns, and the copies stay small.
+at once: the gradient is written once for every thousand columns, and the copies stay small. (`Linear`
+needs a copy of all its input for the backward pass anyway, and has that with time beside the batch.)
 """
 
 from __future__ import annotations

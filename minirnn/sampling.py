@@ -110,7 +110,8 @@ def generate(
 ) -> Iterator[int]:
     """Read the prompt, and then go on for ever: each token drawn is the next one read.
 
-    Nothing is computed before a token is asked for. With a model of `rnn` and `out`::
+    Nothing is computed before a token is asked for. `LanguageModel.step` is such a step; with a model of
+    `rnn` and `out` it would be::
 
         def step(tokens, state):
             y, state = model.rnn.step(tokens, state)

@@ -28,7 +28,8 @@ def text_features(text: str) -> dict[str, Host]:
 
     What stands at t describes the text after ``text[t]`` has been read, as the hidden state there
     does: an opening quotation mark is inside, the closing one is not. It follows from
-    ``text[: t + 1]`` alone, except where a feature's name begins with "future". The rules:
+    ``text[: t + 1]`` alone, except where a feature's name begins with "future", and that the whole
+    text decides whether it has speakers. The rules:
 
     - Quotation marks are `"` and “ ”, and an empty line ends them.
     - A speaker's name begins with a capital after an empty line, and ends at a colon, at the line's

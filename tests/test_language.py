@@ -196,7 +196,7 @@ def test_evaluate_keeps_nothing(rng):
         (lambda m: mr.LanguageModel(0, H), "num_tokens: got 0, want 1 or more"),
         (lambda m: mr.LanguageModel(K, 0), "hidden_size: got 0, want 1 or more"),
         (lambda m: mr.LanguageModel(K, H, embedding=0), "embedding: got 0, want 1 or more"),
-        (lambda m: m.forward(np.array([[0, K]])), "x: got tokens from 0 to 5, want 0 to 4"),
+        (lambda m: m.forward(np.array([[0, K]])), "tokens: got tokens from 0 to 5, want 0 to 4"),
         (lambda m: m.step(np.array([-1])), "got tokens from -1 to -1, want 0 to 4"),
         (lambda m: m.evaluate(np.array([1])), r"ids: got 1 tokens, want N \+ 1 = 2 or more"),
         (lambda m: m.evaluate(np.arange(4), N=4), r"ids: got 4 tokens, want N \+ 1 = 5 or more"),

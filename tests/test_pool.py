@@ -157,7 +157,7 @@ def test_linear(rng, count, shape, bias):
 
 
 def test_the_gradient_of_linear_by_the_complex_step(rng, monkeypatch):
-    monkeypatch.setattr(layers, "COLUMNS", 4)
+    monkeypatch.setattr(layers, "LEAST", 4)
     out, x = mr.Linear(3, 2, dtype="float64", rng=rng), rng.standard_normal((3, 3, 5))
     dy = rng.standard_normal((3, 2, 5))
 
@@ -343,6 +343,6 @@ def test_what_cannot_be(monkeypatch):
     with pytest.raises(TypeError, match=r"count: got 2\.0, want an integer"), mr.threads(2.0):
         pass
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    with pytest.raises(RuntimeError, match="pip install threadpoolctl"), mr.threads(2):
+    with pytest.raises(RuntimeError, match="minirnn.threads"), mr.threads(2):
         pass
     assert len(shares(np.zeros(1), 9)) == 1
