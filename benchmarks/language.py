@@ -111,12 +111,12 @@ def main() -> None:
         "--alone", type=float, default=0.2, help="seconds untimed before a timed step"
     )
     parser.add_argument(
-        "--blas",
+        "--threads",
         action="store_true",
-        help="leave the threads to BLAS, instead of using minirnn.threads",
+        help="use minirnn.threads, instead of leaving them to BLAS",
     )
     options = parser.parse_args()
-    with nullcontext() if options.blas else mr.threads():
+    with mr.threads() if options.threads else nullcontext():
         run(options)
 
 
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         with_torch = True
     print(machine(with_torch))
-    print(f"minirnn: {'those of openblas' if options.blas else processors()} threads")
+    print(f"minirnn: {processors() if options.threads else 'those of BLAS'} threads")
     print(f"\n{'size':<10}{'tokens/s':>10}  {'PyTorch / minirnn':>20}  rounds")
     rng = np.random.default_rng(0)
     for name in options.sizes:

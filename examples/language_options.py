@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
     "test": 0.1,
     "seed": 0,
     "device": "cpu",
-    "threads": None,
+    "threads": 0,
     "save_every": 200,
 }
 # Those of them that may change when a run goes on; device and threads make it round differently
@@ -165,7 +165,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add("test", "share of the text, at its end, that training never sees", type=SHARE)
     add("seed", "of the initial weights and of dropout", type=whole(0))
     add("device", '"cpu" or "cuda"', type=device)
-    add("threads", THREADS, type=whole(0), metavar="N")
+    add("threads", THREADS.removesuffix(" (default 0)"), type=whole(0), metavar="N")
     add(
         "save_every",
         "save after so many steps, and after each epoch",
@@ -200,7 +200,7 @@ def add_eval(parser: argparse.ArgumentParser) -> None:
     add("--part", choices=("test", "valid"), default="test", help="(default test)")
     add("--streams", type=whole(1), default=1, help="1 is exact, 50 a good deal faster (default 1)")
     add("--ngram", type=whole(1), metavar="N", help="judge counts of N tokens on this text, too")
-    add("--threads", type=whole(0), metavar="N", help=THREADS)
+    add("--threads", type=whole(0), default=0, metavar="N", help=THREADS)
 
 
 def add_trained(parser: argparse.ArgumentParser) -> None:
@@ -212,7 +212,9 @@ def add_trained(parser: argparse.ArgumentParser) -> None:
     add("--files", help='which files of a folder, such as "*.py"')
 
 
-THREADS = "threads (default: one for each processor); 0 lets BLAS use its own, and nothing else any"
+THREADS = (
+    "split the batch among so many threads; 0 lets BLAS split each product instead (default 0)"
+)
 
 
 def whole(least: int) -> Callable[[str], int]:

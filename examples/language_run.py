@@ -17,7 +17,6 @@ from texts import text
 
 import minirnn as mr
 from minirnn.data import Ids, Vocabulary, encode, section
-from minirnn.pool import processors
 
 KIND = "minirnn language model"
 
@@ -159,16 +158,6 @@ class Run:
                 f"note: {where['text']} is not what it was; the model may have seen any part of it"
             )
         return data
-
-
-def all_threads() -> int:
-    """One for each processor; without the package that this needs, say so, and leave it to BLAS."""
-    if importlib.util.find_spec("threadpoolctl") is None:
-        print(
-            "threads: BLAS has its own way, as threadpoolctl is missing: pip install threadpoolctl"
-        )
-        return 0
-    return processors()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from language_options import complete, complete_resumed, parser_of_all
 from language_pictures import draw_losses, draw_unit, unit_number
-from language_run import Run, Text, all_threads, prepare, threads
+from language_run import Run, Text, prepare, threads
 from tqdm import tqdm
 
 import minirnn as mr
@@ -132,8 +132,6 @@ def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
         raise ValueError(
             f"argument --valid: got {o.valid:g}, which is 1 token, want 0, or 2 or more"
         )
-    if o.threads is None:
-        o.threads = all_threads()
     steps = o.epochs * len(Streams(data.train, o.streams, o.window))
     return Run(o, data.vocabulary, data.digest, steps), data, path
 
@@ -288,7 +286,7 @@ def evaluate(o: argparse.Namespace) -> None:
             f"argument --part: {o.part} has {len(ids):,} tokens of this text, want {o.streams + 1:,} or "
             "more: one for each of --streams and one to predict"
         )
-    with threads(all_threads() if o.threads is None else o.threads), run.average.applied():
+    with threads(o.threads), run.average.applied():
         judge(run, data, o.part, "this model", run.model.evaluate(ids, N=o.streams))
     if o.ngram:
         counted = NGram(np.asarray(data.train), len(data.vocabulary), o.ngram)

@@ -310,9 +310,8 @@ def test_threads_are_remembered_or_left_to_blas(command, monkeypatch, tmp_path):
     write_text(tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     given = ["--text", "text.txt", *QUICK[:-2], "--streams", "100"]
-    code, out, _ = command("train", *given, "--out", "blas.npz")
+    code, _, _ = command("train", *given, "--out", "blas.npz")
     assert code == 0
-    assert "threads: BLAS has its own way, as threadpoolctl is missing" in out
     assert mr.load("blas.npz")["options"]["threads"] == 0
     code, _, err = command("train", *given, "--out", "two.npz", "--threads", "2")
     assert code == 2
