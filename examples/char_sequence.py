@@ -80,9 +80,10 @@ def loss_without_memory() -> float:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    command_line.add_common(parser, steps=100)
-    return command_line.check(parser, parser.parse_args())
+    parser = command_line.new_parser(__doc__)
+    parser.add_argument("--cell", **command_line.CELL)
+    parser.add_argument("--steps", type=int, default=100, help="of training (default 100)")
+    return command_line.check(parser, parser.parse_args(), steps=1)
 
 
 def draw(
@@ -97,7 +98,7 @@ def draw(
 
     The three columns of a blank differ: that is the memory.
     """
-    figure = command_line.new_figure(14, 5)
+    figure = command_line.new_figure(14, 5, options.show)
     if figure is None:
         return
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))

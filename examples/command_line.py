@@ -1,16 +1,21 @@
-"""What the examples have in common: options of the command line, and pictures if matplotlib is there.
+"""What the examples have in common: options of the command line, errors in one line, and pictures.
 
-parser = argparse.ArgumentParser(description="...")
-command_line.add_common(parser, steps=200)
+parser = command_line.new_parser(__doc__, quick="20 steps instead of 500")
+parser.add_argument("--cell", **command_line.CELL)
 parser.add_argument("--hidden", type=int, default=5)
 options = command_line.check(parser, parser.parse_args(), hidden=1)  # 1 or more
+with command_line.blame(parser, "--csv"):  # a file that cannot be read ends the program in one line
+    prices = read_prices(options.csv)
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -20,59 +25,112 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELLS = {"rnn": mr.RNN, "lstm": mr.LSTM, "gru": mr.GRU}
+CELL: dict[str, Any] = {"type": str.lower, "choices": CELLS, "default": "lstm"}  # of --cell
 
 
-def add_common(parser: argparse.ArgumentParser, steps: int) -> None:
-    """Add ``--cell``, ``--steps``, ``--seed``, ``--device`` and ``--out``.
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with `message`, and status 2."""
+        self.exit(2, f"{self.prog}: {message} (--help tells the options)\n")
+
+
+def new_parser(doc: str | None, quick: str | None = None) -> Parser:
+    """Return a parser with ``--seed``, ``--device``, ``--out``, ``--show`` and ``--quick``.
 
     Args:
-        parser: to add them to.
-        steps: of training, unless others are asked for.
+        doc: of the program, whose first line is its description and the rest is printed by ``--help``.
+        quick: what ``--quick`` does, which takes seconds; None leaves that option out.
     """
-    parser.add_argument("--cell", type=str.lower, choices=CELLS, default="lstm")
-    parser.add_argument("--steps", type=int, default=steps, help="of training")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights")
-    parser.add_argument("--device", default="cpu", help='"cpu" or "cuda"')
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
+    first, _, rest = (doc or "").partition("\n")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(description=first, epilog=rest.strip("\n"), formatter_class=raw)
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="of the initial weights, and all else that is random")
+    add("--device", default="cpu", help='"cpu" or "cuda"')
+    add("--out", type=Path, default=Path("out"), help="folder for the picture (default out)")
+    add("--show", action="store_true", help="open the picture in a window, too")
+    if quick is not None:
+        add("--quick", action="store_true", help=quick)
+    return parser
 
 
-def check(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, **least: float
-) -> argparse.Namespace:
+def check(parser: Parser, options: argparse.Namespace, **least: float) -> argparse.Namespace:
     """Make the folder ``--out`` and return `options`, or end the program with a line on what is wrong.
 
     Args:
-        parser: that has the options of `add_common`.
+        parser: from `new_parser`.
         options: what it read.
         least: the least that other options may be, by name; one that is None is not looked at.
     """
-    for name, bound in {"steps": 1, "seed": 0, **least}.items():
+    for name, bound in {"seed": 0, **least}.items():
         value = getattr(options, name)
-        if value is not None and not value >= bound:
+        if value is not None and not bound <= value < math.inf:
             option = name.replace("_", "-")
             parser.error(f"argument --{option}: got {value}, want {bound} or more")
-    try:
+    with blame(parser, "--device"):
         mr.to_device(np.zeros(1), options.device)
-    except (ValueError, RuntimeError) as error:
-        parser.error(f"argument --device: {error}")
-    try:
+    with blame(parser, "--out"):
         options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"argument --out: {error}")
+    if options.show and (missing := no_window()):
+        parser.error(f"argument --show: {missing}; without it, the picture is a file in --out")
     return options
 
 
-def new_figure(width: float, height: float) -> Figure | None:
-    """Return an empty figure of that size in inches; say so and return None without matplotlib."""
+@contextmanager
+def blame(parser: Parser, argument: str) -> Iterator[None]:
+    """Within a ``with``, an error of value, file or device ends the program in one line, with status 2.
+
+    Args:
+        parser: that ends the program.
+        argument: whose fault it is; the user gave it, or should have.
+    """
     try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        message = str(error)
+        if isinstance(error, OSError) and error.strerror and error.filename:
+            message = f"{error.filename}: {error.strerror}"
+        parser.exit(2, f"{parser.prog}: argument {argument}: {message}\n")
+
+
+def no_window() -> str | None:
+    """Say why matplotlib has no window to draw in; None if it has one."""
+    try:
+        from matplotlib import pyplot
+        from matplotlib.backends.registry import BackendFilter, backend_registry
+    except ImportError:
+        return "matplotlib is missing: pip install matplotlib"
+    backend = pyplot.get_backend()
+    files_only = backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)  # type: ignore[no-untyped-call]
+    if backend.lower() in files_only:
+        return f"there is no window here (matplotlib draws with {backend})"
+    return None
+
+
+def new_figure(width: float, height: float, show: bool = False) -> Figure | None:
+    """Return an empty figure of that size in inches; say so and return None without matplotlib.
+
+    Args:
+        width, height: in inches.
+        show: `save` will open it in a window, too.
+    """
+    try:
+        from matplotlib import pyplot
         from matplotlib.figure import Figure
     except ImportError:
         print("no picture, because matplotlib is missing: pip install matplotlib")
         return None
-    return Figure(figsize=(width, height), layout="constrained")
+    make = pyplot.figure if show else Figure
+    return make(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the picture to `path`, and say so."""
+    """Write the picture to `path`, say so, and show it if it was made to be shown."""
     figure.savefig(path, dpi=120)
     print(f"picture: {path}")
+    if figure.canvas.manager is not None:
+        from matplotlib import pyplot
+
+        pyplot.show()

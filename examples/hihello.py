@@ -59,17 +59,18 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    command_line.add_common(parser, steps=200)
+    parser = command_line.new_parser(__doc__)
+    parser.add_argument("--cell", **command_line.CELL)
+    parser.add_argument("--steps", type=int, default=200, help="of training (default 200)")
     parser.add_argument(
         "--bare", action="store_true", help="no output layer: the hidden state is the scores"
     )
-    return command_line.check(parser, parser.parse_args())
+    return command_line.check(parser, parser.parse_args(), steps=1)
 
 
 def draw(losses: list[float], h: np.ndarray, said: str, options: argparse.Namespace) -> None:
     """Put the loss and the hidden state over time side by side, in a PNG."""
-    figure = command_line.new_figure(11, 4.2)
+    figure = command_line.new_figure(11, 4.2, options.show)
     if figure is None:
         return
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))

@@ -209,23 +209,19 @@ the first is no wonder: all that is known there is {TEXT[0]}, which is followed 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    command_line.add_common(parser, steps=500)
-    parser.add_argument(
-        "--quick",
-        action="store_const",
-        dest="steps",
-        const=20,
-        help="20 steps, to see that it runs",
-    )
-    return command_line.check(parser, parser.parse_args())
+    parser = command_line.new_parser(__doc__, quick="20 steps, to see that it runs")
+    parser.add_argument("--cell", **command_line.CELL)
+    parser.add_argument("--steps", type=int, default=500, help="of training (default 500)")
+    options = command_line.check(parser, parser.parse_args(), steps=1)
+    options.steps = 20 if options.quick else options.steps
+    return options
 
 
 def draw(
     results: dict[Combination, Result], floors: dict[str, float], options: argparse.Namespace
 ) -> None:
     """Put the eight losses, and below them the sentence as the failure and the cure say it, in a PNG."""
-    figure = command_line.new_figure(12, 7.5)
+    figure = command_line.new_figure(12, 7.5, options.show)
     if figure is None:
         return
     axes = figure.subplot_mosaic(

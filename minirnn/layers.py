@@ -13,6 +13,7 @@ import numpy as np
 
 from . import checks
 from .backend import Array, Backend, Rng, array_module, generator, get_backend
+from .data import one_hot
 from .init import check_scheme, draw
 from .nonlinearity import nonlinearity
 from .parameter import Layer, Parameter, named_children
@@ -121,11 +122,8 @@ class Linear(StatelessLayer):
         shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
         x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
         X = x.copy() if x.ndim == 2 else rows_first(x, copy=True)
-        xp, V, b = (
-            array_module(x),
-            self._V.data,
-            X.dtype.type(0) if self._b is None else self._b.data,
-        )
+        xp, V = array_module(x), self._V.data
+        b = X.dtype.type(0) if self._b is None else self._b.data
         Y = xp.empty((self.output_size, X.shape[1]), xp.result_type(X, V, b))
 
         def product(own: slice) -> None:
@@ -207,8 +205,7 @@ class OneHot(StatelessLayer):
         x = _tokens(x, self.backend)
         x = checks.tokens("x", x, self.num_tokens, None, look=False)
         with self.backend.active():
-            rows = self.backend.xp.arange(self.num_tokens)[:, None]
-        return (x[..., None, :] == rows).astype(self.dtype), None
+            return one_hot(x, self.num_tokens, self.dtype), None
 
     def backward(self, cache: None, dy: Array) -> None:
         """Tokens have no gradient: None."""

@@ -1,0 +1,113 @@
+"""Series of numbers: rows in the order of time, one for each day, say.
+
+The order of work matters. What is fitted (a scaler) is fitted to the earlier rows alone, after
+`chronological_split`; fitted to all of them, it would tell the network how high the prices of the
+future are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+
+Values = np.ndarray[Any, Any]
+
+
+def windows(features: Values, targets: Values, T: int, ahead: int = 1) -> tuple[Values, Values]:
+    """Every T rows that follow one another, each with the target of the row `ahead` of its last.
+
+    Args:
+        features: (n, D), what is known of each row.
+        targets: (n,) or (n, K), what is to be told of it.
+        T: rows of a window, the steps of the network.
+        ahead: 1 is the next row, a forecast; 0 is the window's own last row, an estimate.
+
+    Returns:
+        x (T, D, N) and the targets (N,) or (K, N), with N = n - T + 1 - ahead. Window k has the rows
+        from k on; its target is that of row k + T - 1 + ahead. Both are copies.
+
+    Raises:
+        ValueError: there are fewer than T + ahead rows; features and targets differ in length.
+    """
+    features, targets = np.asarray(features), np.asarray(targets)
+    checks.of_shape("features", features, ("n", "D"))
+    if targets.ndim not in (1, 2) or len(targets) != len(features):
+        n = len(features)
+        raise ValueError(f"targets: got shape {targets.shape}, want ({n},) or ({n}, K)")
+    least = checks.whole_number("T", T) + checks.whole_number("ahead", ahead, 0)
+    if len(features) < least:
+        raise ValueError(
+            f"features: got {len(features)} rows, want {least} or more for windows of {T} and a "
+            f"target {ahead} ahead"
+        )
+    views = np.lib.stride_tricks.sliding_window_view(features, T, axis=0)  # (n - T + 1, D, T)
+    x = views[: len(views) - ahead].transpose(2, 1, 0)
+    return x.copy(), targets[least - 1 :].T.copy()
+
+
+def chronological_split(rows: Values, share: float, overlap: int = 0) -> tuple[Values, Values]:
+    """The earlier rows, and the later ones.
+
+    Args:
+        rows: (n, …), in the order of time.
+        share: of the rows that go into the earlier part, rounded down, in (0, 1).
+        overlap: the later part begins so many rows earlier, so that windows of `overlap` rows have
+            their first target right after the cut.
+
+    Raises:
+        ValueError: a part would be empty, or the earlier part is shorter than the overlap.
+    """
+    rows = np.asarray(rows)
+    if checks.fraction("share", share) == 0:
+        raise ValueError(f"share: got {share}, want a number in (0, 1)")
+    cut = int(len(rows) * share)
+    least = max(1, checks.whole_number("overlap", overlap, 0))
+    if cut < least:
+        raise ValueError(
+            f"rows: got {len(rows)}, of which {share:g} are {cut}, want {least} or more before the cut"
+        )
+    return rows[:cut], rows[cut - overlap :]
+
+
+@dataclass(frozen=True)
+class MinMaxScaler:
+    """Columns scaled so that the rows they were fitted to lie in [0, 1]; other rows may lie beyond.
+
+        scaler = MinMaxScaler.fit(train)
+        scaler.inverse(scaler.transform(test))  # test again, to rounding
+
+    Attributes:
+        low: (D,), the least of each column, or a scalar for rows of shape (n,).
+        span: the difference of the greatest and the least; 1 for a column that is constant, which
+            becomes 0.
+    """
+
+    low: Values
+    span: Values
+
+    @classmethod
+    def fit(cls, rows: Values) -> MinMaxScaler:
+        """Take the least and the greatest of each column of rows (n, D) or (n,).
+
+        Raises:
+            ValueError: no rows; NaN or infinity among them.
+        """
+        rows = np.asarray(rows, float)
+        if rows.ndim not in (1, 2) or not len(rows):
+            raise ValueError(f"rows: got shape {rows.shape}, want (n, D) or (n,), n of 1 or more")
+        checks.finite("rows", rows)
+        low = rows.min(axis=0)
+        span = rows.max(axis=0) - low
+        return cls(low, np.where(span > 0, span, 1.0))
+
+    def transform(self, rows: Values) -> Values:
+        """(rows - low) / span."""
+        return (np.asarray(rows) - self.low) / self.span
+
+    def inverse(self, rows: Values) -> Values:
+        """rows · span + low: back to dollars."""
+        return np.asarray(rows) * self.span + self.low
