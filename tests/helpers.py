@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,7 @@ import numpy as np
 import minirnn as mr
 
 Array = np.ndarray[Any, Any]
+ROOT = Path(__file__).parent.parent
 
 
 def same_bits(a: Array, b: Array) -> bool:
@@ -41,3 +46,25 @@ def draw_gradients(parameters: Sequence[mr.Parameter], rng: np.random.Generator)
 def gradients(layer: Any) -> dict[str, Array]:
     """Copies of all gradients, by name."""
     return {name: p.grad.copy() for name, p in layer.named_parameters().items()}
+
+
+def run(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python as a process of its own, such as ``run(ROOT / "examples" / "hihello.py", cwd=…)``."""
+    command = [sys.executable, *map(str, arguments)]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # tests run beside each other
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=one_thread
+    )
+
+
+def run_example(name: str, *arguments: Any, cwd: Path) -> str:
+    """Run ``examples/NAME.py`` to its end, check the picture it says it made, return what it printed."""
+    done = run(ROOT / "examples" / f"{name}.py", *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    pictures = [line for line in done.stdout.splitlines() if line.startswith("picture: ")]
+    assert pictures
+    for line in pictures:
+        path = cwd / line.removeprefix("picture: ")
+        assert path.read_bytes().startswith(b"\x89PNG")
+    return done.stdout

@@ -1,42 +1,24 @@
 """The examples, run as a reader runs them."""
 
-import importlib
 import math
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT, run, run_example
 
 import minirnn as mr
-
-ROOT = Path(__file__).parent.parent
-
-
-def run(*arguments, cwd):
-    command = [sys.executable, *map(str, arguments)]
-    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # tests run beside each other
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=cwd, env=one_thread
-    )
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("bare", [[], ["--bare"]], ids=["linear", "bare"])
 def test_hihello_says_ihello_and_draws_it(cell, bare, tmp_path):
-    done = run(ROOT / "examples" / "hihello.py", "--cell", cell, *bare, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    *_, steps, _, said, picture = done.stdout.splitlines()
+    stdout = run_example("hihello", "--cell", cell, *bare, cwd=tmp_path)
+    *_, steps, _, said, _ = stdout.splitlines()
     assert said == '"hihell" -> "ihello"'
     assert "prediction: ihello" in steps
     loss = float(steps.split()[2])
     assert 0.43 < loss < 0.8 if bare else loss < 0.01  # h in (-1, 1) cannot fall below 0.4326
-    path = tmp_path / picture.removeprefix("picture: ")
-    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -70,44 +52,34 @@ def test_examples_need_no_matplotlib(example, tmp_path):
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_char_sequence_spells_its_text_and_draws_it(cell, tmp_path):
-    done = run(ROOT / "examples" / "char_sequence.py", "--cell", cell, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert "guessing gives a loss of ln 10 = 2.303" in done.stdout
-    assert "knowing the last letter, but no others, gives 0.136" in done.stdout  # 3/14 H(1/3)
-    assert "(T, K, N) = (14, 10, 1)" in done.stdout
-    *_, said, picture = done.stdout.splitlines()
+    stdout = run_example("char_sequence", "--cell", cell, cwd=tmp_path)
+    assert "guessing gives a loss of ln 10 = 2.303" in stdout
+    assert "knowing the last letter, but no others, gives 0.136" in stdout  # 3/14 H(1/3)
+    assert "(T, K, N) = (14, 10, 1)" in stdout
+    *_, said, _ = stdout.splitlines()
     assert said == '"if you want yo" -> "f you want you"'
-    losses = [float(loss) for loss in re.findall(r"loss: (\S+)", done.stdout)]
+    losses = [float(loss) for loss in re.findall(r"loss: (\S+)", stdout)]
     assert 2 < losses[0] < 3
     assert losses[-1] < 0.01
-    path = tmp_path / picture.removeprefix("picture: ")
-    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.fixture
-def long_sentence(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    return importlib.import_module("long_sentence")
+def long_sentence(example):
+    return example("long_sentence")
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_long_sentence_trains_all_eight_and_draws_them(cell, tmp_path):
-    script = ROOT / "examples" / "long_sentence.py"
-    done = run(script, "--quick", "--cell", cell, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert done.stdout.startswith("170 windows of 10 letters, 25 different ones; 20 steps")
+    stdout = run_example("long_sentence", "--quick", "--cell", cell, cwd=tmp_path)
+    assert stdout.startswith("170 windows of 10 letters, 25 different ones; 20 steps")
     row = r"^(?:gradient descent|Adam) +[12]  (none|linear) +(\S+) +\d+% right: \S{20}\.\.\.$"
-    rows = re.findall(row, done.stdout, re.MULTILINE)
+    rows = re.findall(row, stdout, re.MULTILINE)
     assert len(rows) == 8
     for output, loss in rows:
         assert (1.446 if output == "none" else 0.228) < float(loss) < 3.3
     for who in ("sentence", "failure", "cure"):
-        lines = re.findall(rf"^  {who:8}  (\S+)$", done.stdout, re.MULTILINE)
+        lines = re.findall(rf"^  {who:8}  (\S+)$", stdout, re.MULTILINE)
         assert [len(line) for line in lines] == [60, 60, 59]
-    path = tmp_path / done.stdout.splitlines()[-1].removeprefix("picture: ")
-    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_cure_of_the_long_sentence_spells_it(long_sentence, tmp_path):
