@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         with_torch = True
     print(machine(with_torch))
-    print(f"minirnn: {processors() if options.threads else 'those of BLAS'} threads")
+    print(f"threads of minirnn: {processors() if options.threads else 'as of BLAS'}")
     print(f"\n{'size':<10}{'tokens/s':>10}  {'PyTorch / minirnn':>20}  rounds")
     rng = np.random.default_rng(0)
     for name in options.sizes:
