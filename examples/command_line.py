@@ -11,7 +11,9 @@ with command_line.blame(parser, "--csv"):  # a file that cannot be read ends the
 from __future__ import annotations
 
 import argparse
+import errno
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,8 @@ def check(parser: Parser, options: argparse.Namespace, **least: float) -> argpar
         mr.to_device(np.zeros(1), options.device)
     with blame(parser, "--out"):
         options.out.mkdir(parents=True, exist_ok=True)
+        if not os.access(options.out, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(options.out))
     if options.show and (missing := no_window()):
         parser.error(f"argument --show: {missing}; without it, the picture is a file in --out")
     return options
@@ -89,10 +93,11 @@ def blame(parser: Parser, argument: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        message = str(error)
+        message = str(error) or repr(error)
         if isinstance(error, OSError) and error.strerror and error.filename:
             message = f"{error.filename}: {error.strerror}"
-        parser.exit(2, f"{parser.prog}: argument {argument}: {message}\n")
+        one_line = " ".join(message.split())
+        parser.exit(2, f"{parser.prog}: argument {argument}: {one_line}\n")
 
 
 def no_window() -> str | None:
@@ -106,6 +111,10 @@ def no_window() -> str | None:
     files_only = backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)  # type: ignore[no-untyped-call]
     if backend.lower() in files_only:
         return f"there is no window here (matplotlib draws with {backend})"
+    try:
+        pyplot.switch_backend(backend)  # loads it
+    except (ImportError, RuntimeError) as error:
+        return f"matplotlib cannot open a window ({error})"
     return None
 
 

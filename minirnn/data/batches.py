@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from ..backend import Array, Rng, array_module, generator
+from ..backend import Array, Rng, array_module, backend_of, generator
 
 Values = np.ndarray[Any, Any]
 
@@ -46,7 +46,7 @@ def time_first(x: Array) -> Array:
     Raises:
         ValueError: `x` has another number of axes.
     """
-    return array_module(x).moveaxis(_series("x", x), 0, -1).copy()
+    return array_module(x).moveaxis(_with_axes("x", x, {3: "(N, T, D)", 2: "(N, T)"}), 0, -1).copy()
 
 
 def batch_first(ys: Array) -> Array:
@@ -55,12 +55,16 @@ def batch_first(ys: Array) -> Array:
     Raises:
         ValueError: `ys` has another number of axes.
     """
-    return array_module(ys).moveaxis(_series("ys", ys), -1, 0).copy()
+    return (
+        array_module(ys).moveaxis(_with_axes("ys", ys, {3: "(T, D, N)", 2: "(T, N)"}), -1, 0).copy()
+    )
 
 
-def _series(name: str, array: Array) -> Array:
-    if array.ndim not in (2, 3):
-        raise ValueError(f"{name}: got shape {array.shape}, want two axes or three")
+def _with_axes(name: str, value: Any, shapes: dict[int, str]) -> Array:
+    """`value` as an array, if it has as many axes as one of the shapes."""
+    array = checks.on_device(name, value, backend_of(value))
+    if array.ndim not in shapes:
+        raise ValueError(f"{name}: got shape {array.shape}, want {' or '.join(shapes.values())}")
     return array
 
 
@@ -75,18 +79,28 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         (T, N) or (T, D, N), T being the greatest length; and the lengths (N,), for ``forward``.
 
     Raises:
-        ValueError: no sequences, or they differ in more than length.
+        ValueError: no sequences, or they differ in more than length; integers cannot hold `value`.
+        TypeError: sequences of something else than real numbers.
     """
     rows = [np.asarray(sequence) for sequence in sequences]
-    lengths = np.array([len(row) for row in rows], int)
-    shapes = {row.shape[1:] for row in rows if len(row)} or {row.shape[1:] for row in rows}
-    if len(shapes) != 1 or len(shape := shapes.pop()) > 1:
+    filled = [row for row in rows if row.ndim and len(row)] or rows
+    shapes = {row.shape[1:] for row in filled}
+    if len(shapes) != 1 or any(row.ndim not in (1, 2) for row in rows):
         shown = ", ".join(str(row.shape) for row in rows[:5]) or "none"
         raise ValueError(f"sequences: got shapes {shown}, want (length,), or (length, D) of one D")
-    dtype = np.result_type(*{row.dtype for row in rows if len(row)} or {np.dtype(int)})
-    padded = np.full((len(rows), lengths.max(), *shape), value, dtype)
+    dtypes = {row.dtype for row in filled if len(row) or row.ndim == 2} or {np.dtype(int)}
+    dtype = np.result_type(*dtypes)
+    if dtype.kind not in "fiub":
+        raise TypeError(f"sequences: got {dtype}, want real numbers")
+    with np.errstate(invalid="ignore"):
+        filler = np.asarray(value).astype(dtype)
+    if dtype.kind != "f" and filler != value:
+        raise ValueError(f"value: got {value}, which {dtype} cannot hold")
+    lengths = np.array([len(row) for row in rows])
+    padded = np.full((len(rows), lengths.max(), *shapes.pop()), filler)
     for sequence, row in zip(padded, rows, strict=True):
-        sequence[: len(row)] = row
+        if len(row):  # an empty one may be (0,) among (length, D)
+            sequence[: len(row)] = row
     return time_first(padded), lengths
 
 
@@ -96,9 +110,10 @@ def one_hot(tokens: Array, K: int, dtype: Any = "float32") -> Array:
     The engine takes tokens as they are, at no cost of a product; this is to look at, or for targets.
 
     Raises:
-        ValueError: a token that is not one of 0 to K - 1.
+        ValueError: a token that is not one of 0 to K - 1; another number of axes.
         TypeError: tokens that are not integers.
     """
+    tokens = _with_axes("tokens", tokens, {2: "(T, N)", 1: "(N,)"})
     xp = array_module(tokens)
     checks.whole_number("K", K)
     checks.tokens("tokens", tokens, K, None, look=False)

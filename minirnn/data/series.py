@@ -64,11 +64,12 @@ def chronological_split(rows: Values, share: float, overlap: int = 0) -> tuple[V
     rows = np.asarray(rows)
     if checks.fraction("share", share) == 0:
         raise ValueError(f"share: got {share}, want a number in (0, 1)")
-    cut = int(len(rows) * share)
+    cut = int(len(rows) * np.nextafter(share, 1))  # 0.29 of 100 is 29, not 28.999999999999996
     least = max(1, checks.whole_number("overlap", overlap, 0))
-    if cut < least:
+    if not least <= cut < len(rows):
         raise ValueError(
-            f"rows: got {len(rows)}, of which {share:g} are {cut}, want {least} or more before the cut"
+            f"rows: got {len(rows)}, of which {share:g} are {cut}, "
+            f"want {least} or more before the cut and 1 or more after it"
         )
     return rows[:cut], rows[cut - overlap :]
 
@@ -105,9 +106,23 @@ class MinMaxScaler:
         return cls(low, np.where(span > 0, span, 1.0))
 
     def transform(self, rows: Values) -> Values:
-        """(rows - low) / span."""
-        return (np.asarray(rows) - self.low) / self.span
+        """(rows - low) / span.
+
+        Raises:
+            ValueError: `rows` has other columns than those that were fitted.
+        """
+        return (self._columns(rows) - self.low) / self.span
 
     def inverse(self, rows: Values) -> Values:
-        """rows · span + low: back to dollars."""
-        return np.asarray(rows) * self.span + self.low
+        """rows · span + low: back to dollars.
+
+        Raises:
+            ValueError: `rows` has other columns than those that were fitted.
+        """
+        return self._columns(rows) * self.span + self.low
+
+    def _columns(self, rows: Values) -> Values:
+        rows = np.asarray(rows)
+        if rows.shape[-1:] != self.low.shape and self.low.shape:
+            raise ValueError(f"rows: got shape {rows.shape}, want (n, {len(self.low)}) as fitted")
+        return rows
