@@ -36,6 +36,7 @@ def find(file: File, folder: Path | None = None) -> Path:
         raise FileNotFoundError(
             f"{file.name} is not here, to download which takes: pip install pooch"
         ) from None
+    pooch.get_logger().setLevel("WARNING")  # its bar says enough, and our error
     cache = Path(pooch.os_cache("minirnn"))
     try:
         digest = f"sha256:{file.sha256}"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from confidence import Interval, share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,14 +22,6 @@ MOST_LAG = 10  # days
 DRAWS = 2000  # of the bootstrap
 BLOCK = 20  # days, about a month of trading
 SHOWN = 60  # days in the lower half of the picture
-
-
-class Interval(NamedTuple):
-    """An estimate, and the bounds of its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Lag(NamedTuple):
@@ -60,15 +53,11 @@ def mae(pred: Values, truth: Values) -> float:
 def direction(pred: Values, truth: Values, today: Values) -> Interval:
     """Return the share of days on which the price went where it was said to go, up or down.
 
-    Days on which it did not move are left out. The interval is Wilson's (1927), which stays in
-    [0, 1] and is right for few days, too.
+    Days on which it did not move are left out.
     """
     moved = truth != today
     right = np.sign(pred - today)[moved] == np.sign(truth - today)[moved]
-    n, p, z = len(right), float(right.mean()), 1.96
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return Interval(p, middle - half, middle + half)
+    return share(int(right.sum()), len(right))
 
 
 def ratio(pred: Values, other: Values, truth: Values, rng: np.random.Generator) -> Interval:
