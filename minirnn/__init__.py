@@ -1,11 +1,13 @@
 """minirnn: recurrent networks from scratch, on NumPy and CuPy."""
 
+from .attention import Attention
 from .average import Average
 from .backend import to_device, to_host
 from .cache import Cache
 from .cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from .checkpoint import load, save
 from .clip import clip_grad_norm, clip_grad_value
+from .decoding import beam_search, greedy_search
 from .gradcheck import gradcheck
 from .language import LanguageModel
 from .layers import Activation, Dropout, Embedding, Linear, OneHot, Sequential, StatelessLayer
@@ -19,6 +21,7 @@ from .recurrent import Recurrent
 from .report import explain, summary
 from .sampling import generate, next_token_probabilities, sample_token
 from .schedules import Constant, CosineWarmup, StepDecay
+from .seq2seq import EncoderDecoder
 
 __all__ = [
     "GRU",
@@ -29,12 +32,14 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Attention",
     "Average",
     "Cache",
     "Constant",
     "CosineWarmup",
     "Dropout",
     "Embedding",
+    "EncoderDecoder",
     "GRUCell",
     "GRUResetBeforeCell",
     "LSTMCell",
@@ -50,11 +55,13 @@ __all__ = [
     "Sequential",
     "StatelessLayer",
     "StepDecay",
+    "beam_search",
     "clip_grad_norm",
     "clip_grad_value",
     "explain",
     "generate",
     "gradcheck",
+    "greedy_search",
     "load",
     "mse",
     "next_token_probabilities",

@@ -30,14 +30,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from minirnn import pool, products
+from minirnn import gradcheck, pool, products
+from minirnn.attention import Attention
 from minirnn.backend import get_backend
 from minirnn.cells import CELLS, Cell
 from minirnn.kernels import available, choose, threaded
 from minirnn.scan import GenericScan, Scan
 
 KERNELS = ("kernels.numpy_scan", "kernels.numpy_steps", "kernels.numpy_gru", "kernels.threaded")
-MODULES = ("cells", "scan", *KERNELS, "products", "tokens")
+MODULES = ("cells", "attention", "scan", *KERNELS, "products", "tokens")
 FUNCTIONS = (
     r".*(backward|products|gradients|_slope|_unmix|\.add)|(SideBySide|OneHotRows|add_up_|by_step).*"
 )
@@ -47,13 +48,20 @@ FAMILIES = """
 i f o g; r z n m; di df do dg dc_new; dr dz dn dm drz; da_i da_f da_o da_g; da_r da_z da_n dm;
 dh dc y work; dh_new dc_new; h c; h h_new; c c_new; h x; U W b bw; dU dW db dbw; du dw;
 W_r W_z W_n; W_rzT W_nT; rz r z; sigmoids a; da_ifo da; work work2; part kept; d held;
-start stop; H height; Wb bU; W_rz W_n bU; tokens standing; dx dys; ordered order
+q m a; dq dm; da de dc; start stop; H height; Wb bU; W_rz W_n bU; tokens standing; dx dys; ordered order
 """
 UNORDERED = {"add", "multiply", "max", "min"}  # what they are called with may be swapped
 UNSEEN = {"tuple", "ascontiguousarray", "copy"}  # they return the same values, elsewhere
 
 # What nothing can tell from the original. Function: argument, and the statements it is made for.
 EQUIVALENT = """
+Attention.backward: queries, memory and weights are of one type, on one device
+    xp, backend = (array_module(a), backend_of(q)) | xp, backend = (array_module(m), backend_of(q))
+    xp, backend = (array_module(q), backend_of(a)) | xp, backend = (array_module(q), backend_of(m))
+    dc = checks.numbers('dcontext', dcontext, q.shape, a.dtype, backend)
+    dc = checks.numbers('dcontext', dcontext, q.shape, m.dtype, backend)
+Attention.backward: a cache of its own always passes
+    without self._check_cache(cache, AttentionCache)
 NumpyScan.backward: the sums are the same however many steps are multiplied at once
     k = steps_at_once(N, T)
 NumpyScan.backward: dA has k steps, and stop - start is k, or else start is 0
@@ -147,12 +155,38 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
             yield f"{cell.name}, {kind}, {name} scan{cut}", partial(fault_of, scan, shares)
 
 
+def pose_attention() -> Iterator[Problem]:
+    """Attention, with a memory of which some is padding."""
+    attention, random = Attention(), np.random.default_rng(0)
+    queries, memory, r = (random.normal(size=(n, H, N)) for n in (T, D, T))
+
+    def forward(**inputs: Any) -> tuple[Any, Any]:
+        context, cache = attention.forward(**inputs, lengths=[D, D - 1, D])
+        return (r * context).sum(), cache
+
+    def backward(cache: Any) -> dict[str, Any]:
+        attention.backward(
+            cache, r
+        )  # the second time shows whether the first changed what was saved
+        return dict(zip(("queries", "memory"), attention.backward(cache, r), strict=True))
+
+    def fault() -> str | None:
+        try:
+            report = gradcheck(forward, backward, queries=queries, memory=memory)
+        except Exception as error:
+            return type(error).__name__
+        return next((f"d{row.name}" for row in report.rows if row.error > report.tol), None)
+
+    yield "attention", fault
+
+
 @cache
 def problems() -> list[Problem]:
     """Of every kind, for every cell."""
     kinds = ("numbers", "padded", "tokens", "without dys")
     cases = [*product(CELLS, kinds), (CELLS[0], "many tokens")]
-    return [p for seed, (cell, kind) in enumerate(cases) for p in pose(cell, kind, seed)]
+    of_cells = (p for seed, (cell, kind) in enumerate(cases) for p in pose(cell, kind, seed))
+    return [*of_cells, *pose_attention()]
 
 
 def swaps(items: list[Any]) -> Iterator[list[Any]]:

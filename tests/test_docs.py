@@ -45,14 +45,14 @@ def test_equations_beside_the_readme_are_lines_of_the_code():
 
 def test_equation_numbers_are_those_of_the_code():
     numbers = re.compile(r"\((\d\.\d'?)\)")
-    cells = (ROOT / "minirnn" / "cells.py").read_text()
-    code = {n for n in numbers.findall(cells) if f"# ({n})" in cells}
+    files = [(ROOT / "minirnn" / name).read_text() for name in ("cells.py", "attention.py")]
+    code = {n for text in files for n in numbers.findall(text) if f"# ({n})" in text}
     page = (ROOT / "docs" / "equations.md").read_text()
     tagged = set(re.findall(r"\\tag\{(\d\.\d'?)\}", page))
     in_words = {"2.1'", "4.1'"}  # of the same form as another, and referred to it
     assert all(f"({n}) is (" in page for n in in_words)
     assert tagged | in_words == code
-    assert len(code) == 2 * (2 + 7 + 7 + 6)
+    assert len(code) == 2 * (2 + 7 + 7 + 6 + 3)
 
 
 def test_new_cell_of_the_docs_runs_and_is_proven_in_every_arrangement():
