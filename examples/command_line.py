@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 import minirnn as mr
+from minirnn import networks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CELLS = {"rnn": mr.RNN, "lstm": mr.LSTM, "gru": mr.GRU}
+CELLS = networks.CELLS
 CELL: dict[str, Any] = {"type": str.lower, "choices": CELLS, "default": "lstm"}  # of --cell
 
 

@@ -6,13 +6,20 @@ in every precision and on every device.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .recurrent import Recurrent
 
 Values: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 SCHEMES = ("uniform", "glorot", "orthogonal")
+
+# Standard deviation of the first layer's U x for tokens. With U within ±1/√H, as other matrices are,
+# they could hardly be told apart at first, and it would take some hundred steps to notice them.
+TOKEN_SPREAD = 2.0
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float) -> Values:
@@ -69,3 +76,16 @@ def draw(
     rule = orthogonal if scheme == "orthogonal" and name == "W" else glorot
     block = (shape[0] // blocks, shape[1])
     return np.concatenate([rule(rng, block) for _ in range(blocks)])
+
+
+def spread_tokens(rnn: Recurrent, rng: np.random.Generator, length: float = 1.0) -> None:
+    """Draw the first layer's U anew, so that U x starts with a standard deviation of 2.
+
+    Args:
+        rnn: that reads tokens; ``docs/language.md`` has figures on what this is worth.
+        rng: to draw from.
+        length: of the columns x: 1 for one-hot ones, about √E for an embedding in E numbers.
+    """
+    for name, U in rnn.named_parameters().items():
+        if name in ("l0.U", "l0.reverse.U"):
+            U.data = TOKEN_SPREAD / length * rng.standard_normal(U.shape)

@@ -5,23 +5,17 @@ It is layers put together, in the order of `LanguageModel.forward`; there is no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import checks
 from .backend import Array, Rng, State, generator, to_device
 from .data import Ids, Streams
+from .init import spread_tokens
 from .layers import Dropout, Embedding, Linear
 from .losses import softmax_cross_entropy
 from .model import Model
-from .networks import GRU, LSTM, RNN
+from .networks import of_cell
 from .recurrent import Recurrent
-
-CELLS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-
-# Standard deviation of the first layer's U x at the start. With U within ±1/√H, as other matrices are,
-# tokens could hardly be told apart at first, and it would take some hundred steps to notice them.
-TOKEN_SPREAD = 2.0
 
 SCORES = 1 << 24  # that `evaluate` computes at a time
 
@@ -77,8 +71,7 @@ class LanguageModel(Model):
         device: str = "cpu",
         rng: Rng = None,
     ) -> None:
-        if not isinstance(cell, str) or cell not in CELLS:
-            raise ValueError(f"cell: got {cell!r}, want one of {', '.join(CELLS)}")
+        network = of_cell(cell)
         checks.whole_number("num_tokens", num_tokens)
         checks.fraction("dropout", dropout)
         if embedding is not None:
@@ -94,7 +87,7 @@ class LanguageModel(Model):
             layers["embed"] = Embedding(num_tokens, embedding, **where)
             if share:  # as V, it wants numbers of the size that a linear layer starts with
                 layers["embed"].parameters()[0].data *= hidden_size**-0.5
-        layers["rnn"] = CELLS[cell](
+        layers["rnn"] = network(
             num_tokens if embedding is None else embedding,
             hidden_size,
             num_layers,
@@ -106,8 +99,7 @@ class LanguageModel(Model):
         layers["out"] = Linear(hidden_size, num_tokens, share=shared, **where)
         super().__init__(**layers)
         length = embedding**0.5 if embedding and not share else 1.0  # of a column that U is given
-        U = self.rnn.named_parameters()["l0.U"]
-        U.data = TOKEN_SPREAD / length * random.standard_normal(U.shape)
+        spread_tokens(self.rnn, random, length)
 
     def forward(
         self, tokens: Array, state: State | None = None, dropout_rng: Rng = None

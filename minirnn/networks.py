@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from . import checks
@@ -115,3 +116,17 @@ class GRU(Recurrent):
         cell = GRUCell() if reset_after else GRUResetBeforeCell()
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)
         super().__init__(cell, *arguments, dtype, device, rng, init=init, scan=scan)
+
+
+CELLS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+
+def of_cell(cell: str) -> Callable[..., Recurrent]:
+    """Return the class of networks of `cell`, which is ``"rnn"``, ``"lstm"`` or ``"gru"``.
+
+    Raises:
+        ValueError: another one.
+    """
+    if not isinstance(cell, str) or cell not in CELLS:
+        raise ValueError(f"cell: got {cell!r}, want one of {', '.join(CELLS)}")
+    return CELLS[cell]

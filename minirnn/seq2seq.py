@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from . import checks
 from .attention import Attention
 from .backend import Array, Rng, State, generator
-from .language import CELLS, TOKEN_SPREAD
+from .init import spread_tokens
 from .layers import Activation, Linear, Sequential
 from .model import Model
+from .networks import of_cell
 from .recurrent import Recurrent
 
 
@@ -70,8 +71,7 @@ class EncoderDecoder(Model):
         device: str = "cpu",
         rng: Rng = None,
     ) -> None:
-        if not isinstance(cell, str) or cell not in CELLS:
-            raise ValueError(f"cell: got {cell!r}, want one of {', '.join(CELLS)}")
+        network = of_cell(cell)
         checks.whole_number("source_tokens", source_tokens)
         checks.whole_number("target_tokens", target_tokens)
         H = checks.whole_number("hidden_size", hidden_size)
@@ -84,16 +84,15 @@ class EncoderDecoder(Model):
         where = {"dtype": dtype, "device": device, "rng": random}
         layers: dict[str, Any] = {}
         of_each = H // 2 if bidirectional else H
-        layers["encoder"] = CELLS[cell](source_tokens, of_each, num_layers, bidirectional, **where)
-        layers["decoder"] = CELLS[cell](target_tokens, H, num_layers, **where)
+        layers["encoder"] = network(source_tokens, of_each, num_layers, bidirectional, **where)
+        layers["decoder"] = network(target_tokens, H, num_layers, **where)
         if attention:
             layers["attention"] = Attention()
             layers["combine"] = Sequential(Linear(2 * H, H, **where), Activation("tanh"))
         layers["out"] = Linear(H, target_tokens, **where)
         super().__init__(**layers)
-        for name, p in self.named_parameters().items():
-            if name in ("encoder.l0.U", "encoder.l0.reverse.U", "decoder.l0.U"):
-                p.data = TOKEN_SPREAD * random.standard_normal(p.shape)
+        for rnn in (self.encoder, self.decoder):
+            spread_tokens(rnn, random)
 
     def forward(
         self, source: Array, inputs: Array, lengths: Any = None
