@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.language import CELLS
+from minirnn.networks import CELLS
 
 K, H, T, N = 5, 4, 3, 2
 FORMS = {
