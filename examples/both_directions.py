@@ -18,8 +18,6 @@ OPENBLAS_NUM_THREADS=1 makes it several times as fast.
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -81,8 +79,6 @@ class Result(NamedTuple):
 
 def main() -> None:
     """Fill the gaps of sentences, then put back spaces, and show who can do it, and where."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever letters a terminal lacks
-        sys.stdout.reconfigure(errors="backslashreplace")
     options, lines = parse_arguments()
     size = QUICK if options.quick else FULL
     losses = fill_gaps(options)
@@ -240,4 +236,4 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -80,10 +80,12 @@ def loss_without_memory() -> float:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = command_line.new_parser(__doc__)
+    parser = command_line.new_parser(__doc__, quick="60 steps")
     parser.add_argument("--cell", **command_line.CELL)
     parser.add_argument("--steps", type=int, default=100, help="of training (default 100)")
-    return command_line.check(parser, parser.parse_args(), steps=1)
+    options = command_line.check(parser, parser.parse_args(), steps=1)
+    options.steps = 60 if options.quick else options.steps
+    return options
 
 
 def draw(
@@ -114,4 +116,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -6,15 +6,19 @@ parser.add_argument("--hidden", type=int, default=5)
 options = command_line.check(parser, parser.parse_args(), hidden=1)  # 1 or more
 with command_line.blame(parser, "--csv"):  # a file that cannot be read ends the program in one line
     prices = read_prices(options.csv)
+
+command_line.run(main)  # at the end of the file, if it is run as a program
 """
 
 from __future__ import annotations
 
 import argparse
 import errno
+import io
 import math
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,12 +43,30 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help tells the options)\n")
 
 
-def new_parser(doc: str | None, quick: str | None = None) -> Parser:
+def run(main: Callable[[], object]) -> None:
+    """Run a program: any letter can be printed, and Ctrl-C or a closed pipe ends it in a line at most.
+
+    Args:
+        main: of the program.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # lines at once, whatever letters a terminal lacks
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # of `| head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+def new_parser(doc: str | None, quick: str) -> Parser:
     """Return a parser with ``--seed``, ``--device``, ``--out``, ``--show`` and ``--quick``.
 
     Args:
         doc: of the program, whose first line is its description and the rest is printed by ``--help``.
-        quick: what ``--quick`` does, which takes seconds; None leaves that option out.
+        quick: what ``--quick`` does, which takes seconds.
     """
     first, _, rest = (doc or "").partition("\n")
     raw = argparse.RawDescriptionHelpFormatter
@@ -54,8 +76,7 @@ def new_parser(doc: str | None, quick: str | None = None) -> Parser:
     add("--device", default="cpu", help='"cpu" or "cuda"')
     add("--out", type=Path, default=Path("out"), help="folder for the picture (default out)")
     add("--show", action="store_true", help="open the picture in a window, too")
-    if quick is not None:
-        add("--quick", action="store_true", help=quick)
+    add("--quick", action="store_true", help=quick)
     return parser
 
 

@@ -59,13 +59,15 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = command_line.new_parser(__doc__)
+    parser = command_line.new_parser(__doc__, quick="100 steps")
     parser.add_argument("--cell", **command_line.CELL)
     parser.add_argument("--steps", type=int, default=200, help="of training (default 200)")
     parser.add_argument(
         "--bare", action="store_true", help="no output layer: the hidden state is the scores"
     )
-    return command_line.check(parser, parser.parse_args(), steps=1)
+    options = command_line.check(parser, parser.parse_args(), steps=1)
+    options.steps = 100 if options.quick else options.steps
+    return options
 
 
 def draw(losses: list[float], h: np.ndarray, said: str, options: argparse.Namespace) -> None:
@@ -83,4 +85,4 @@ def draw(losses: list[float], h: np.ndarray, said: str, options: argparse.Namesp
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

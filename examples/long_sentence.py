@@ -209,7 +209,7 @@ the first is no wonder: all that is known there is {TEXT[0]}, which is followed 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = command_line.new_parser(__doc__, quick="20 steps, to see that it runs")
+    parser = command_line.new_parser(__doc__, quick="20 steps")
     parser.add_argument("--cell", **command_line.CELL)
     parser.add_argument("--steps", type=int, default=500, help="of training (default 500)")
     options = command_line.check(parser, parser.parse_args(), steps=1)
@@ -273,4 +273,4 @@ def draw_sentences(ax: Axes, results: dict[Combination, Result], width: int = 60
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -243,4 +243,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -216,4 +216,4 @@ def draw(p: Values, test: digits.Digits, read: Values, options: argparse.Namespa
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

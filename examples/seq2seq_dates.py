@@ -155,4 +155,4 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

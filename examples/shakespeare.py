@@ -11,9 +11,7 @@ interrupted at any time, and goes on with `train --resume FILE` as if it had not
 from __future__ import annotations
 
 import argparse
-import io
 import math
-import os
 import shlex
 import signal
 import sys
@@ -23,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import command_line
 import numpy as np
 from language_options import complete, complete_resumed, parser_of_all
 from language_pictures import draw_losses, draw_unit, unit_number
@@ -39,8 +38,6 @@ SAMPLE = 300  # tokens written after each epoch
 
 def main() -> None:
     """Do what the command line says; a mistake of the user's ends in one line."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # lines at once, whatever letters a terminal lacks
-        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     parser = parser_of_all(__doc__ or "")
     if len(sys.argv) == 1:
         parser.print_help()
@@ -48,11 +45,8 @@ def main() -> None:
     o = parser.parse_args()
     try:
         {"train": train, "sample": sample, "eval": evaluate}[o.command](o)
-    except KeyboardInterrupt:
-        parser.exit(130, "\nstopped\n")
-    except BrokenPipeError:  # of `| head`, which has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        parser.exit(1)
+    except BrokenPipeError:  # an OSError, but not the user's mistake
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         parser.exit(2, f"{parser.prog} {o.command}: {error}\n")
 
@@ -308,4 +302,4 @@ def judge(run: Run, data: Text, part: str, who: str, loss: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -209,4 +209,4 @@ def parse_arguments() -> tuple[command_line.Parser, argparse.Namespace]:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -226,4 +226,4 @@ def load_checkpoint(options: argparse.Namespace) -> MinMaxScaler:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -277,4 +277,4 @@ def draw_all(
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -69,11 +69,6 @@ def test_names_of_cells_stand_for_networks_in_any_case(parser, command_line):
     assert parser.parse_args(["--cell", "GRU"]).cell == "gru"
 
 
-def test_quick_is_an_option_of_programs_that_have_it(command_line, told):
-    parser = command_line.new_parser("Does this.")
-    assert "unrecognized arguments: --quick" in told(parser.parse_args, ["--quick"])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

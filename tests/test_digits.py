@@ -208,7 +208,7 @@ def options_of(digits, *arguments):
     """What the command line says, and the digits that it names."""
     import command_line
 
-    parser = command_line.new_parser("Test.")
+    parser = command_line.new_parser("Test.", quick="less of it")
     digits.add_options(parser)
     options = parser.parse_args(list(map(str, arguments)))
     return digits.load(parser, options)

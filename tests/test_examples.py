@@ -2,12 +2,22 @@
 
 import math
 import re
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from helpers import ROOT, run, run_example
 
 import minirnn as mr
+
+RUNS = 'if __name__ == "__main__":'
+SCRIPTS = sorted(
+    path.stem
+    for path in (ROOT / "examples").glob("*.py")
+    if RUNS in path.read_text() and path.stem != "shakespeare"  # which has commands of its own
+)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -145,6 +155,53 @@ def test_long_sentence_says_which_change_mattered(moves, order, fewest, long_sen
         assert f"{move:+.2f}  ({move:+.2f} to {move:+.2f})  letters right +0 points" in printed
     assert f"From the most useful on: {order}." in printed
     assert f"The fewest changes that end within 0.01 of the lowest loss: {fewest}." in printed
+
+
+def start_example(name, cwd):
+    """Start ``examples/NAME.py`` and wait for its first line."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "examples" / f"{name}.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+    )
+    assert process.stdout.readline()
+    return process
+
+
+def test_ctrl_c_stops_an_example_in_a_line(tmp_path):
+    process = start_example("long_sentence", tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\nstopped\n")
+
+
+def test_an_example_whose_reader_has_seen_enough_ends_in_silence(tmp_path):
+    process = start_example("long_sentence", tmp_path)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+def test_gallery_has_every_example_with_a_command_and_a_picture():
+    gallery = (ROOT / "examples" / "README.md").read_text()
+    scripts = {path.stem for path in (ROOT / "examples").glob("*.py") if RUNS in path.read_text()}
+    assert len(scripts) >= 13
+    assert set(re.findall(r"`python examples/(\w+)\.py", gallery)) == scripts
+    pictures = re.findall(r'<img src="(pictures/\S+\.png)"', gallery)
+    assert len(pictures) == len(set(pictures)) >= 12
+    for picture in pictures:
+        assert (ROOT / "examples" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_examples_have_the_same_options(script, tmp_path):
+    done = run(ROOT / "examples" / f"{script}.py", "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for option in ("--seed", "--device", "--out", "--show", "--quick"):
+        assert f"[{option}" in done.stdout
 
 
 def test_benchmark_prints_its_table(tmp_path):

@@ -198,7 +198,7 @@ def test_stopped_while_it_validates(times, reference, tmp_path):
 import os, signal, sys, time
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 sys.argv = [{str(SCRIPT)!r}, *{TRAIN!r}]
-import minirnn as mr, shakespeare
+import command_line, minirnn as mr, shakespeare
 evaluate = mr.LanguageModel.evaluate
 def interrupted(self, *args, **options):
     for _ in range({times}):
@@ -206,7 +206,7 @@ def interrupted(self, *args, **options):
         time.sleep(0.1)  # for Python to notice: two at once are one
     return evaluate(self, *args, **options)
 mr.LanguageModel.evaluate = interrupted
-shakespeare.main()
+command_line.run(shakespeare.main)
 """
     status, out, err = finish(popen("-c", code, cwd=tmp_path))
     assert status == 130, err
