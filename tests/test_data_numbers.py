@@ -429,3 +429,25 @@ def test_one_hot_says_what_does_not_fit(tokens, K, kind, message):
 
 def test_one_hot_of_no_tokens_is_empty():
     assert data.one_hot(np.zeros((0, 3), int), 4).shape == (0, 4, 3)
+
+
+def test_real_steps_are_one_up_to_each_length():
+    got = data.real_steps([2, 0, 4], 4)
+    assert got.dtype == np.float32
+    assert got.T.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]]
+    assert data.real_steps([3, 3], 3).tolist() == [[1, 1]] * 3
+    assert data.real_steps([], 2).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error", "message"),
+    [
+        ([5], ValueError, "lengths: got 5 to 5, want 0 to T = 4"),
+        ([-1, 2], ValueError, "lengths: got -1 to 2, want 0 to T = 4"),
+        ([1.5], TypeError, "lengths: got float64, want integers"),
+        ([[1]], ValueError, r"lengths: got shape \(1, 1\), want \(N\)"),
+    ],
+)
+def test_real_steps_refuse_other_lengths(lengths, error, message):
+    with pytest.raises(error, match=message):
+        data.real_steps(lengths, 4)

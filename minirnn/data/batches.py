@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from ..backend import Array, Rng, array_module, backend_of, generator
+from ..backend import Array, Rng, array_module, backend_of, generator, get_backend
 
 Values = np.ndarray[Any, Any]
 
@@ -102,6 +102,26 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         if len(row):  # an empty one may be (0,) among (length, D)
             sequence[: len(row)] = row
     return time_first(padded), lengths
+
+
+def real_steps(lengths: Any, T: int) -> Values:
+    """Return 1 for the steps that sequences have, and 0 for their padding: weights for a loss.
+
+    Args:
+        lengths: (N,) integers from 0 to T, as from `pad`.
+        T: steps of the longest.
+
+    Returns:
+        (T, N) float32, which goes into ``softmax_cross_entropy`` as `weights`.
+
+    Raises:
+        ValueError: a length below 0 or above T; another number of axes.
+        TypeError: lengths that are not integers.
+    """
+    checks.whole_number("T", T, 0)
+    lengths = checks.of_shape("lengths", np.asarray(lengths), ("N",))
+    real = checks.lengths_mask(lengths, T, len(lengths), get_backend("cpu"))
+    return np.ones((T, len(lengths)), "float32") if real is None else real.astype("float32")
 
 
 def one_hot(tokens: Array, K: int, dtype: Any = "float32") -> Array:
