@@ -106,7 +106,7 @@ def main() -> None:
         network = build(len(vocabulary), 2, two_ways, options)
         print(f"\n{name}: {network.rnn}, {count(network):,} parameters", flush=True)
         batches = spaces.shuffled(learned, size.batch, delay, options.seed, options.device)
-        curve = {0: 0.0}
+        curve: dict[int, float] = {}
         for step, loss in learn(network, batches, options.steps, size.lr):
             if step % max(1, options.steps // 10) == 0 or step == options.steps:
                 said = [p > 0.5 for p in answers(network, watched, delay, options.device)]
@@ -192,10 +192,10 @@ def learn(
 def probabilities(network: Network, batch: Batch) -> Values:
     """Return (T, answers, N), how likely the network takes each answer to be."""
     ys, _, _ = network.rnn.forward(batch.x, lengths=batch.lengths)
-    scores = mr.to_host(network.out.forward(ys)[0])
-    e = np.exp(scores - scores.max(axis=1, keepdims=True))
-    p: Values = e / e.sum(axis=1, keepdims=True)
-    return p
+    scores, _ = network.out.forward(ys)
+    T, K, N = scores.shape
+    p = mr.next_token_probabilities(scores.swapaxes(0, 1).reshape(K, -1))
+    return p.reshape(K, T, N).swapaxes(0, 1)
 
 
 def answers(network: Network, lines: Sequence[Line], delay: int, device: str) -> list[Values]:

@@ -1,7 +1,7 @@
 """The basics in numbers: one cell, unfolding, batches, lengths, the loss of a sequence, parameters.
 
-Nothing is trained here, and every claim is computed: where the program says that two things are the
-same, it has compared them, and it ends if they are not. Shapes are printed twice: batch first,
+Nothing is trained here. Where the program says that two things are the same, it has compared them, and
+it ends if they are not. Shapes are printed twice: batch first,
 (N, T, D), as most courses and libraries have them, and as this package has them, (T, D, N).
 
     python examples/cell_basics.py --cell lstm
@@ -157,8 +157,8 @@ def loss_of_padding() -> None:
     for read, said in zip(x.T, targets.T, strict=True):
         print(*(f"{SIGNS[k]:5}" for k in read), "  ", *(f"{SIGNS[k]:5}" for k in said))
 
-    (T, N), steps = x.shape, np.arange(len(x))[:, None]
-    weights = np.where(steps < lengths, 1.0, 0.0)  # (T, N)
+    T, N = x.shape
+    weights = data.real_steps(lengths, T).astype(float)  # (T, N)
     guessing = np.zeros((T, len(SIGNS), N))  # all signs are equally likely
     leaning = guessing.copy()
     leaning[:, PAD] = math.log(4)  # as if there were four <pad>: 4/12 instead of 1/9
@@ -205,7 +205,8 @@ def ids(words: Sequence[str], signs: Sequence[str]) -> np.ndarray:
 
 def one_hot(words: Sequence[str]) -> np.ndarray:
     """Words of one length as one-hot vectors, (N, T, D)."""
-    x: np.ndarray = np.eye(len(LETTERS))[ids(words, LETTERS)]
+    columns = data.one_hot(data.time_first(ids(words, LETTERS)), len(LETTERS), "float64")
+    x: np.ndarray = data.batch_first(columns)
     return x
 
 

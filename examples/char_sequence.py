@@ -82,9 +82,9 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = command_line.new_parser(__doc__, quick="60 steps")
     parser.add_argument("--cell", **command_line.CELL)
-    parser.add_argument("--steps", type=int, default=100, help="of training (default 100)")
+    parser.add_argument("--steps", type=int, help="of training (default 100)")
     options = command_line.check(parser, parser.parse_args(), steps=1)
-    options.steps = 60 if options.quick else options.steps
+    options.steps = options.steps or (60 if options.quick else 100)
     return options
 
 

@@ -18,6 +18,7 @@ import io
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELLS = networks.CELLS
-CELL: dict[str, Any] = {"type": str.lower, "choices": CELLS, "default": "lstm"}  # of --cell
+CELL: dict[str, Any] = {  # of --cell
+    "type": str.lower,
+    "choices": CELLS,
+    "default": "lstm",
+    "help": "kind of recurrent layer (default lstm)",
+}
+# Fonts with Korean, Chinese and Japanese letters, which stand in for those that matplotlib's lacks
+FONTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "Unifont")
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,11 +48,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with `message`, and status 2."""
-        self.exit(2, f"{self.prog}: {message} (--help tells the options)\n")
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 
 def run(main: Callable[[], object]) -> None:
-    """Run a program: any letter can be printed, and Ctrl-C or a closed pipe ends it in a line at most.
+    """Run a program: any letter can be printed; Ctrl-C or a lack of memory ends it in a line.
 
     Args:
         main: of the program.
@@ -59,6 +67,11 @@ def run(main: Callable[[], object]) -> None:
     except BrokenPipeError:  # of `| head`, which has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except MemoryError as error:
+        print(
+            f"out of memory: {str(error) or 'want a smaller network or less data'}", file=sys.stderr
+        )
+        raise SystemExit(2) from None
 
 
 def new_parser(doc: str | None, quick: str) -> Parser:
@@ -148,18 +161,22 @@ def new_figure(width: float, height: float, show: bool = False) -> Figure | None
         show: `save` will open it in a window, too.
     """
     try:
-        from matplotlib import pyplot
+        from matplotlib import font_manager, pyplot, rcParams
         from matplotlib.figure import Figure
     except ImportError:
         print("no picture, because matplotlib is missing: pip install matplotlib")
         return None
+    installed = set(font_manager.get_font_names())
+    rcParams["font.family"] = ["sans-serif", *(font for font in FONTS if font in installed)]
     make = pyplot.figure if show else Figure
     return make(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write the picture to `path`, say so, and show it if it was made to be shown."""
-    figure.savefig(path, dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in its place says as much
+        figure.savefig(path, dpi=120)
     print(f"picture: {path}")
     if figure.canvas.manager is not None:
         from matplotlib import pyplot

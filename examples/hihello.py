@@ -61,12 +61,12 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = command_line.new_parser(__doc__, quick="100 steps")
     parser.add_argument("--cell", **command_line.CELL)
-    parser.add_argument("--steps", type=int, default=200, help="of training (default 200)")
+    parser.add_argument("--steps", type=int, help="of training (default 200)")
     parser.add_argument(
         "--bare", action="store_true", help="no output layer: the hidden state is the scores"
     )
     options = command_line.check(parser, parser.parse_args(), steps=1)
-    options.steps = 100 if options.quick else options.steps
+    options.steps = options.steps or (100 if options.quick else 200)
     return options
 
 

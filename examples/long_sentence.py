@@ -83,7 +83,7 @@ Without an output layer it cannot fall below ln(1 + {K - 1} / e^2) = {floors["no
 the hidden state, between -1 and 1, so that the right letter is at most e^2 = {math.exp(2):.1f} times as
 likely as each other one. With an output layer it cannot fall below {floors["linear"]:.3f}: the first
 letters of a window can go on in several ways, and the network does not know what was before them.""")
-    compare(results)
+    compare(results, options.steps)
     print_sentences(results)
     draw(results, floors, options)
 
@@ -142,8 +142,13 @@ def rebuild(said: np.ndarray) -> str:
     return spell(said[:, 0]) + spell(said[-1, 1:])
 
 
-def compare(results: dict[Combination, Result]) -> None:
-    """Say what each change does, from the four pairs of combinations that differ in nothing else."""
+def compare(results: dict[Combination, Result], steps: int) -> None:
+    """Say what each change does, from the four pairs of combinations that differ in nothing else.
+
+    Args:
+        results: of all combinations.
+        steps: of their training.
+    """
     print(
         "\nWhat a change does to the loss: mean (and range) of four pairs that differ in nothing else"
     )
@@ -167,7 +172,7 @@ def compare(results: dict[Combination, Result]) -> None:
     for change, mean in sorted(means.items(), key=lambda item: item[1]):
         verdict = "helps" if mean < 0 else "harms"
         words.append(f"{change} {verdict if abs(mean) > largest / 10 else 'hardly matters'}")
-    print(f"From the most useful on: {'; '.join(words)}.")
+    print(f"After {steps} steps, in order of use: {'; '.join(words)}.")
 
     lowest = min(result.losses[-1] for result in results.values())
     fewest = min(
@@ -211,9 +216,9 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = command_line.new_parser(__doc__, quick="20 steps")
     parser.add_argument("--cell", **command_line.CELL)
-    parser.add_argument("--steps", type=int, default=500, help="of training (default 500)")
+    parser.add_argument("--steps", type=int, help="of training (default 500)")
     options = command_line.check(parser, parser.parse_args(), steps=1)
-    options.steps = 20 if options.quick else options.steps
+    options.steps = options.steps or (20 if options.quick else 500)
     return options
 
 

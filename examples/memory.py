@@ -209,12 +209,12 @@ def parse_arguments() -> argparse.Namespace:
     cells = tuple(command_line.CELLS)
     add("--cells", nargs="+", type=str.lower, choices=cells, default=cells, help="(default all)")
     add("--lengths", nargs="+", type=int, metavar="T", help="of the sequences, or of the wait")
-    add("--steps", type=int, default=3000, help="of training at most (default 3000)")
+    add("--steps", type=int, help="of training at most (default 3000)")
     add("--hidden", type=int, default=64, help="units (default 64)")
     options = command_line.check(parser, parser.parse_args(), steps=1, hidden=1)
     if options.lengths and min(options.lengths) < 2:
         parser.error(f"argument --lengths: got {min(options.lengths)}, want 2 or more")
-    options.steps = 200 if options.quick else options.steps
+    options.steps = options.steps or (200 if options.quick else 3000)
     return options
 
 

@@ -81,7 +81,7 @@ def test_names_of_cells_stand_for_networks_in_any_case(parser, command_line):
 )  # fmt: skip
 def test_options_that_cannot_be_read_are_told_in_one_line(parser, told, arguments, message):
     line = told(parser.parse_args, arguments).replace("'rnn', 'lstm', 'gru'", "rnn, lstm, gru")
-    assert line == f"this.py: {message} (--help tells the options)"
+    assert line == f"this.py: {message} (--help lists the options)"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_options_that_cannot_be_read_are_told_in_one_line(parser, told, argument
 def test_options_out_of_bounds_are_told(parser, command_line, told, arguments, message):
     options = parser.parse_args(arguments)
     line = told(command_line.check, parser, options, steps=1, learning_rate=0.01)
-    assert line == f"this.py: {message} (--help tells the options)"
+    assert line == f"this.py: {message} (--help lists the options)"
     assert not options.out.exists()
 
 
@@ -232,7 +232,7 @@ def test_show_without_a_window_is_told_before_anything_is_trained(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"hihello.py: argument --show: {reason}; "
-        "without it, the picture is a file in --out (--help tells the options)\n"
+        "without it, the picture is a file in --out (--help lists the options)\n"
     )
 
 
@@ -343,3 +343,28 @@ def test_without_pooch_the_message_names_it(downloads, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(FileNotFoundError, match=r"^data.csv is not here, .*: pip install pooch$"):
         downloads.find(downloads.File("data.csv", "http://unused", DIGEST))
+
+
+def test_korean_letters_are_drawn_or_boxed_without_a_warning(command_line, tmp_path, capsys):
+    figure = command_line.new_figure(2, 1)
+    figure.subplots().set_title("날짜 종가 日")
+    command_line.save(figure, tmp_path / "korean.png")
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "korean.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "\nstopped\n"),
+        (MemoryError("7 TiB"), 2, "out of memory: 7 TiB\n"),
+        (MemoryError(), 2, "out of memory: want a smaller network or less data\n"),
+    ],
+)
+def test_a_program_that_is_stopped_ends_in_a_line(error, status, said, command_line, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(main)
+    assert (stop.value.code, capsys.readouterr().err) == (status, said)

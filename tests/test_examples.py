@@ -149,11 +149,11 @@ def test_long_sentence_says_which_change_mattered(moves, order, fewest, long_sen
         changed = [a != b for a, b in zip(c, long_sentence.FAILURE, strict=True)]
         loss = 5 + float(np.dot(changed, moves))
         results[c] = long_sentence.Result([9.0, loss], np.zeros((10, 170), int), 0.5)
-    long_sentence.compare(results)
+    long_sentence.compare(results, 7)
     printed = capsys.readouterr().out
     for move in moves:
         assert f"{move:+.2f}  ({move:+.2f} to {move:+.2f})  letters right +0 points" in printed
-    assert f"From the most useful on: {order}." in printed
+    assert f"After 7 steps, in order of use: {order}." in printed
     assert f"The fewest changes that end within 0.01 of the lowest loss: {fewest}." in printed
 
 
