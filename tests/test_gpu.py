@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minirnn as mr
+from minirnn import data
 from minirnn.cells import CELLS
 from minirnn.recurrent import Recurrent
 
@@ -63,6 +64,36 @@ def test_model_trains_the_same_on_both_devices():
             optimizer.step()
             losses[device].append(float(loss))
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_encoder_decoder_gives_and_says_the_same_on_both_devices(attention, rng):
+    source, inputs = rng.integers(0, 5, (6, 3)), rng.integers(0, 4, (7, 3))
+    lengths, dscores = [6, 1, 4], rng.normal(size=(7, 4, 3))
+    results, said = [], []
+    for device in ("cpu", "cuda"):
+        where = {"dtype": "float64", "device": device, "rng": 0}
+        model = mr.EncoderDecoder(5, 4, 6, bidirectional=True, attention=attention, **where)
+        x, read, d = (mr.to_device(a, device) for a in (source, inputs, dscores))
+        scores, cache = model.forward(x, read, lengths)
+        model.backward(cache, d)
+        results.append([mr.to_host(a) for a in (scores, *(p.grad for p in model.parameters()))])
+        problem = (model.step, model.encode(x, lengths), read[0], 0, 8)
+        said.append([mr.greedy_search(*problem), *mr.beam_search(*problem, 3)])
+    for host, device in zip(*results, strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-11, atol=1e-13)
+    for host, device in zip(*said, strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-11)
+
+
+def test_data_moves_between_layouts_on_the_device(rng):
+    x = rng.normal(size=(3, 5, 2))
+    moved = data.time_first(mr.to_device(x, "cuda"))
+    assert np.array_equal(mr.to_host(moved), data.time_first(x))
+    assert np.array_equal(mr.to_host(data.batch_first(moved)), x)
+    tokens = rng.integers(0, 4, (5, 3))
+    columns = data.one_hot(mr.to_device(tokens, "cuda"), 4)
+    assert np.array_equal(mr.to_host(columns), data.one_hot(tokens, 4))
 
 
 def test_host_arrays_are_not_moved_unasked():
