@@ -7,7 +7,7 @@ print(f"{prices.name}: {len(x)} days, {prices.order}")
 A file has a header, and then a line for each day. Its encoding is UTF-8, or cp949, which Korean Windows
 writes. Numbers may have commas between their thousands, if they stand in quotes. Lines that begin with
 a # are comments; the header may be one of them. A cell that is no number is an error that names its line
-and column, for a day that is silently left out would make two distant days neighbours.
+and column, because a day left out silently would join two days that are not neighbours.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ NAMES = {  # in a header, in any case -> in Prices
 NUMBER = re.compile(
     r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?(e[+-]?\d+)?|[+-]?\.\d+(e[+-]?\d+)?", re.A | re.I
 )
+MOST = 1e15  # the size of a number that is a misprint; its square is still far from overflow
 DATES = [  # the year first, so that nobody has to guess which number is the month
     re.compile(pattern, re.A)
     for pattern in (
@@ -243,8 +244,10 @@ def to_number(cell: str) -> float:
     if not cell:
         raise ValueError("got an empty cell, want a number")
     number = float(cell.replace(",", "")) if NUMBER.fullmatch(cell) else math.nan
-    if not math.isfinite(number):
+    if math.isnan(number):
         raise ValueError(f"got {cell!r}, want a number")
+    if abs(number) >= MOST:
+        raise ValueError(f"got {cell!r}, want a number between -{MOST:g} and {MOST:g}")
     return number
 
 

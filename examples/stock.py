@@ -3,12 +3,18 @@
 Windows of the last days' open, high, low, volume and close lead to the next day's close. The prediction
 and the price lie nearly on top of each other, which looks like success; but so they do for the rule
 "tomorrow will be as today". What counts is the comparison with that rule, in dollars. On the prices of
-GOOG none of the models below beats it, with no protocol, and neither do those that learn the change.
+GOOG none of the models below beats it under any protocol, nor when it learns the change.
 
     python examples/stock.py
     python examples/stock.py --protocol slides    # with a mistake that many tutorials make
     python examples/stock.py --target return      # learn the change instead of the price
     python examples/stock.py --csv prices.csv     # a file with a header and a column close
+
+Three tutorials are among its settings:
+
+    --protocol slides                        LSTM; each part of the days scaled by its own extremes
+    --protocol slides-whole                  LSTM; scaled as a whole, 1000 steps, sum of squares
+    --model keras --protocol slides-whole    the Keras tutorial exactly
 
 Models: lstm (7 days; LSTM of 10 units; 500 steps with all windows at once), keras (50 days; LSTM of 32
 with relu, and two dense layers behind it; shuffled batches), linear (7 days; linear regression by the
@@ -20,8 +26,8 @@ and the greatest of all, so that even the training windows know how high the pri
 lstm also 1000 steps, and the sum of the squares as its loss).
 
 The settings are those of the tutorials that these models are from. Where they name none, the batch and
-the rate are Keras' defaults, the 50 epochs of keras a round number, and the 4000 steps of linear enough
-for a training loss near that of least squares. None was chosen by the test days. It takes 2 to 6 seconds
+the rate are Keras' defaults; for keras 50 epochs is simply a round number; for linear, 4000 steps bring
+the training loss near that of least squares. None was chosen by the test days. It takes 2 to 6 seconds
 of one core's time (AMD EPYC).
 """
 
@@ -89,7 +95,7 @@ def main() -> None:
         print("Nobody could have done that on those days.")
     if figure := command_line.new_figure(11, 9, options.show):
         title = f"{stock.name}, {name}, target: {options.target}\n"
-        title += f"protocol {options.protocol} {PROTOCOLS[options.protocol]}"
+        title += f"protocol {options.protocol}: {PROTOCOLS[options.protocol]}"
         curves = (series.days, series.close, fitted, predicted)
         draw(figure, *curves, judged, title, options.unit)
         kind = "_return" if series.relative else ""
@@ -111,7 +117,7 @@ def describe(stock: Prices, train: Part, test: Part, options: argparse.Namespace
     if outside := float(((test.y < low) | (test.y > high)).mean()):
         shown = " to ".join(f"{train.scaler.inverse(bound):.2f}" for bound in (low, high))
         print(f"On {outside:.1%} of the test days the {what} is outside of {shown}, the range of")
-        print("the training days: there the network has to go on beyond what it was shown.")
+        print("the training days: there the network has to extrapolate.")
     print()
 
 
@@ -125,8 +131,8 @@ def new_layers(
         return None, mr.Sequential(mr.Linear(T * D, 1, **where))
     if model == "lstm":
         return mr.LSTM(D, 10, **where), mr.Sequential(mr.Linear(10, 1, **where))
-    rnn = mr.LSTM(D, 32, activation="relu", init="orthogonal", **where)
-    rnn.named_parameters()["l0.b"].data[32:64] = 1  # of the forget gate, as Keras begins
+    # the forget gate's bias is 1 at first, as in Keras
+    rnn = mr.LSTM(D, 32, activation="relu", init="orthogonal", forget_bias=1.0, **where)
     dense, last = (mr.Linear(32, K, init="glorot", **where) for K in (32, 1))
     return rnn, mr.Sequential(dense, mr.Activation("relu"), last)
 
@@ -141,7 +147,7 @@ def learn(
     optimizer = mr.Adam(model.parameters(), lr=setting.lr)
     x, y = (mr.to_device(array, options.device) for array in (train.x, train.y))
     N = x.shape[2]
-    for epoch in range(options.epochs):
+    for epoch in range(1, options.epochs + 1):
         for batch in batches(N, setting.batch or N, random, drop_last=True):
             h, cache = last_state(rnn, x[:, :, batch])
             pred, out_cache = out.forward(h)
@@ -154,7 +160,7 @@ def learn(
             if rnn is not None:
                 rnn.backward(cache, dstate=rnn.last_backward(dh))
             optimizer.step()
-        if epoch % max(1, options.epochs // 5) == 0 or epoch == options.epochs - 1:
+        if epoch in (1, options.epochs) or epoch % max(1, options.epochs // 5) == 0:
             print(f"epoch {epoch:4d}  loss {float(loss):.6f}", flush=True)
 
 
@@ -186,7 +192,7 @@ def baselines(series: Series, train: Part, test: Part) -> dict[str, Values]:
     return {
         f"mean of the last {WEEK} days": means[-len(new) - 1 : -1],
         "linear regression, least squares": to_prices(new @ weights, test),
-        "mean of the training days": np.full(len(new), train.close.mean()),
+        "mean of the training days": np.full(len(new), series.close[: -len(new)].mean()),
     }
 
 
@@ -198,9 +204,12 @@ def parse_arguments() -> tuple[command_line.Parser, argparse.Namespace]:
     add("--protocol", choices=PROTOCOLS, default="honest", help="see below (default honest)")
     add("--target", choices=("price", "return"), default="price", help="what is learned")
     add("--csv", type=Path, metavar="FILE", help="of prices (default: GOOG, 2004 to 2008)")
-    add("--order", choices=ORDERS, default="auto", help="of the days in FILE")
-    add("--epochs", type=int, help="of training (default lstm 500, linear 4000, keras 50)")
+    add("--order", choices=ORDERS, default="auto", help="of the days in FILE (default auto)")
+    epochs = "lstm 500, or 1000 with --protocol slides-whole; linear 4000; keras 50"
+    add("--epochs", type=int, help=f"of training (default {epochs})")
     options = command_line.check(parser, parser.parse_args(), epochs=1)
+    if options.order != "auto" and options.csv is None:
+        parser.error(f"argument --order: got {options.order} without --csv, want it with a file")
     whole = options.model == "lstm" and options.protocol == "slides-whole"
     setting = options.setting = WHOLE if whole else SETTINGS[options.model]
     options.epochs = options.epochs or (setting.quick if options.quick else setting.epochs)

@@ -2,11 +2,13 @@
 
     python examples/stock_csv.py train          # as on the slide: learns nothing but the mean
     python examples/stock_csv.py train --fix    # learns; stock_csv_why.py tells why
-    python examples/stock_csv.py test           # what the last checkpoint says
+    python examples/stock_csv.py test           # what the last checkpoint in --out says
     python examples/stock_csv.py train --fix --target tomorrow
 
 A plain recurrent network of 10 units reads windows of three days, one window at a time in random
-order, ten times over (the slide's loop makes an eleventh), and writes a checkpoint after each epoch.
+order, ten times over, and writes a checkpoint after each epoch. The slide's loop makes an eleventh
+epoch, drops the last window (75 days make 73, it has 72), and prints its lists in shuffled order.
+
 What it is asked is one of two things, which should not be mixed up:
 
     today     the close of the window's own last day, whose open, high, low and volume it reads: an
@@ -179,30 +181,47 @@ hidden units beyond ±0.99, where tanh is flat: {saturated(h):.0%}""")
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line, the prices, and for a test the checkpoint."""
-    parser = command_line.new_parser(__doc__, quick="3 epochs")
+    parser = command_line.new_parser(__doc__, quick="3 epochs, to train")
     add = parser.add_argument
     add("mode", choices=("train", "test"))
     add("--csv", type=Path, metavar="FILE", help="daily prices (default: 75 days of GOOG)")
     add("--target", choices=QUESTIONS, help="whose close (default: today; test: as trained)")
-    add("--fix", action="store_true", help="train with a rate of 0.01, and the close scaled too")
-    add("--cell", **{**command_line.CELL, "default": "rnn"})
-    add("--hidden", type=int, default=10, help="units, to train (default 10)")
-    add("--epochs", type=int, default=10, help="of training (default 10)")
-    add("--checkpoint", type=Path, metavar="FILE", help="to test (default: --out/epoch_10.npz)")
-    options = command_line.check(parser, parser.parse_args(), hidden=1, epochs=1)
-    options.epochs = 3 if options.quick else options.epochs
+    fix = "train with a rate of 0.01, and the close scaled too"
+    add("--fix", action="store_true", default=None, help=fix)
+    add("--cell", **{**command_line.CELL, "default": None, "help": "to train (default rnn)"})
+    add("--hidden", type=int, help="units, to train (default 10)")
+    add("--epochs", type=int, help="of training (default 10, or 3 with --quick)")
+    newest = "to test (default: the newest --out/epoch_*.npz)"
+    add("--checkpoint", type=Path, metavar="FILE", help=newest)
+    options = parser.parse_args()
+    for mode, names in (("train", ("fix", "cell", "hidden", "epochs")), ("test", ("checkpoint",))):
+        for name in names:
+            if mode != options.mode and getattr(options, name) is not None:
+                parser.error(f"argument --{name}: got with {options.mode}, want it with {mode}")
+    command_line.check(parser, options, hidden=1, epochs=1)
+    options.cell, options.hidden = options.cell or "rnn", options.hidden or 10
+    options.epochs = options.epochs or (3 if options.quick else 10)
     x_scaler = None
     if options.mode == "test":
-        options.checkpoint = options.checkpoint or options.out / f"epoch_{options.epochs}.npz"
         with command_line.blame(parser, "--checkpoint"):
+            options.checkpoint = options.checkpoint or newest_checkpoint(options.out)
             x_scaler = load_checkpoint(options)
     options.target = options.target or "today"
     with command_line.blame(parser, "--csv"):
         options.file = options.csv or write_example(options.out)
         prices = read_prices(options.file)
-        options.days, options.order = len(prices.columns["close"]), prices.order
         options.task = make_task(prices, options.target, x_scaler)
+    options.days, options.order = len(prices.columns["close"]), prices.order
     return options
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """Return the checkpoint that was written last; of those of one instant, the latest epoch's."""
+    paths = folder.glob("epoch_*.npz")
+    written = [(path.stat().st_mtime_ns, len(path.name), path) for path in paths]
+    if not written:
+        raise ValueError(f"got no checkpoint in {folder}, want one: run stock_csv.py train first")
+    return max(written)[-1]
 
 
 def load_checkpoint(options: argparse.Namespace) -> MinMaxScaler:

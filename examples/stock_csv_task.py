@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from prices import Prices, goog
 from stock_report import rmse
+from stock_windows import least_days
 
 from minirnn.data import MinMaxScaler, chronological_split, windows
 
@@ -22,6 +23,7 @@ QUESTIONS = {  # and the days between a window's last and the one whose close is
 }
 NAIVE = {"today": "(high + low) / 2 of that day", "tomorrow": "persistence: as today"}
 SHARE = 0.7  # of the days, to train on for a forecast
+LEAST = 16  # windows to train on, and to test on
 
 
 class Recipe(NamedTuple):
@@ -61,6 +63,10 @@ def make_task(prices: Prices, question: str, scaler: MinMaxScaler | None = None)
     ahead = QUESTIONS[question]
     rows = prices.table(*FEATURES, "close")
     D = len(FEATURES) + ahead  # a forecast may know the closes so far
+    wanted = least_days(LEAST, T, SHARE) if ahead else T + LEAST - 1
+    if len(rows) < wanted:
+        made = f"{LEAST} windows of {T} days to train on" + f" and {LEAST} to test on" * ahead
+        raise ValueError(f"{prices.name}: got {len(rows)} days, want {wanted} or more, for {made}")
     early = late = rows
     if ahead:
         early, late = chronological_split(rows, SHARE, overlap=T)

@@ -4,9 +4,9 @@
 
 Three things are suspected: a learning rate that is too high, closes that are left as they are, far from
 0, and hidden units that end where tanh is flat. The first two are choices, so every combination of them
-is trained, from several seeds. The third comes of them. Whether it is what holds the network at the mean
-is tried out: the slide's training goes on at the lower rate, with the units as they are or drawn anew,
-and with or without Adam's memory of how large the gradients once were.
+is trained, from several seeds. The third comes of them. To see whether that is what holds it at the
+mean, the slide's training is continued at the lower rate, with the units as they are or drawn anew, and
+with or without Adam's memory of how large the gradients once were.
 
 The slide's own prices are not at hand. So all this is done with the prices of the file, and again with
 the same prices moved to the mean and the spread of those that can be read on the slide. It takes 20
@@ -232,11 +232,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = command_line.new_parser(__doc__, quick=quick)
     add = parser.add_argument
     add("--csv", type=Path, metavar="FILE", help="daily prices (default: 75 days of GOOG)")
-    add("--seeds", type=int, default=5, help="how many, from --seed on (default 5)")
+    add("--seeds", type=int, help="how many, from --seed on (default 5, or 2 with --quick)")
     add("--hidden", type=int, default=10, help="units (default 10)")
     add("--epochs", type=int, default=10, help="of each training (default 10)")
     options = command_line.check(parser, parser.parse_args(), seeds=1, hidden=1, epochs=1)
-    options.seeds = range(options.seed, options.seed + (2 if options.quick else options.seeds))
+    seeds = options.seeds or (2 if options.quick else 5)
+    options.seeds = range(options.seed, options.seed + seeds)
     with command_line.blame(parser, "--csv"):
         options.file = options.csv or write_example(options.out)
         options.task = make_task(read_prices(options.file), "today")

@@ -1,4 +1,4 @@
-"""Judge a prediction of prices: against simple rules, in direction, and by how late it is.
+"""Judge predicted prices: against simple rules, by direction, and by how late they are.
 
 Every array holds one number for each day of the test part, (n,): the close that was predicted for it,
 the close that came, and the close of the day before, which is what persistence predicts.
@@ -68,7 +68,7 @@ def ratio(pred: Values, other: Values, truth: Values, rng: np.random.Generator) 
     """
     squares = np.stack([(pred - truth) ** 2, (other - truth) ** 2])
     n = squares.shape[1]
-    block = min(BLOCK, n // 4)
+    block = max(1, min(BLOCK, n // 4))
     starts = rng.integers(0, n, (DRAWS, -(-n // block), 1))
     days = (starts + np.arange(block)).reshape(DRAWS, -1)[:, :n] % n
     ours, others = squares[:, days].mean(axis=2)

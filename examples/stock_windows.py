@@ -16,6 +16,7 @@ from minirnn.data import MinMaxScaler, chronological_split, windows
 
 FEATURES = ("open", "high", "low", "volume", "close")
 LEAST = 32  # windows to train on, and to test on
+LEAST_MOVES = 16  # test days on which the price is another than the day before
 PROTOCOLS = {
     "honest": "scales by the extremes of the training days alone",
     "slides": "looks into the future: it scales the test days by their own extremes",
@@ -26,6 +27,7 @@ PROTOCOLS = {
 class Series(NamedTuple):
     """What is known of each day, oldest first."""
 
+    name: str  # of the share, or of the file
     features: Values  # (n, D)
     target: Values  # (n,): the close, or the logarithm of how it changed since the day before
     close: Values  # (n,), in dollars
@@ -55,14 +57,14 @@ def arrange(stock: Prices, target: str) -> Series:
     close = features[:, -1]
     days = np.array(stock.dates, "M8[D]") if stock.dates else np.arange(1, len(close) + 1)
     if target == "price":
-        return Series(features, close, close, days, relative=False)
+        return Series(stock.name, features, close, close, days, relative=False)
     if (features <= 0).any():
         day, column = np.argwhere(features <= 0)[0]
         got = f"{names[column]} {features[day, column]:g} on day {days[day]}"
         raise ValueError(f"{stock.name}: got {got}, want more than 0 for --target return")
     before = stock.table(*("volume" if name == "volume" else "close" for name in names))
     changes = np.log(features[1:] / before[:-1])  # since the last close, or the last volume
-    return Series(changes, changes[:, -1], close[1:], days[1:], relative=True)
+    return Series(stock.name, changes, changes[:, -1], close[1:], days[1:], relative=True)
 
 
 def split(series: Series, T: int, share: float, protocol: str) -> tuple[Part, Part]:
@@ -71,25 +73,44 @@ def split(series: Series, T: int, share: float, protocol: str) -> tuple[Part, Pa
     Raises:
         ValueError: there are too few days, or the price never moves on those of the test.
     """
-    days = np.arange(len(series.close))
-    if len(days) < T + 2 * LEAST:
-        raise ValueError(f"got {len(days)} days, want {T} + {2 * LEAST} or more for windows of {T}")
-    counted = days[T:] if protocol == "slides-whole" else days  # that tutorial cuts the windows
-    cut = chronological_split(counted, share)[1][0]
-    before, after = days[:cut], days[cut - T :]  # the first test window has the last training days
-    if min(len(before), len(after)) < T + LEAST:
+    n = len(series.close)
+    skipped = T if protocol == "slides-whole" else 0  # that tutorial cuts the windows, not the days
+    wanted = least_days(LEAST, T, share, skipped)
+    if n < wanted:
+        first = int(series.relative)  # the day before the first change
         raise ValueError(
-            f"got {len(days)} days, of which {cut} are to train on and {len(days) - cut} to test on; "
-            f"want {T} + {LEAST} or more to train on, and {LEAST} to test on"
+            f"{series.name}: got {n + first} days, want {wanted + first} or more, for {LEAST} windows "
+            f"of {T} days to train on and {LEAST} to test on"
         )
+    days = np.arange(n)
+    cut = chronological_split(days[skipped:], share)[1][0]
+    before, after = days[:cut], days[cut - T :]  # the first test window has the last training days
     fit = {"honest": (before, before), "slides": (before, after), "slides-whole": (days, days)}
     train, test = (
         part(series, rows, known, T)
         for rows, known in zip((before, after), fit[protocol], strict=True)
     )
-    if np.array_equal(test.today, test.close):
-        raise ValueError("got a close that never changes on the test days, want one to predict")
+    if (moves := int((test.today != test.close).sum())) < LEAST_MOVES:
+        raise ValueError(
+            f"{series.name}: got a close that changes on {moves} of the {len(test.close)} test days, "
+            f"want {LEAST_MOVES} or more"
+        )
     return train, test
+
+
+def least_days(number: int, T: int, share: float, skipped: int = 0) -> int:
+    """Return how many days make so many windows of T days to train on, and as many to test on.
+
+    Args:
+        number: of the windows of each kind.
+        share: of the days, but for the first ones that are `skipped`, to train on.
+    """
+    days = T + 2 * number
+    while True:
+        _, late = chronological_split(np.arange(skipped, days), share)
+        if min(int(late[0]) - T, len(late)) >= number:
+            return days
+        days += 1
 
 
 def part(series: Series, rows: Values, known: Values, T: int) -> Part:

@@ -151,7 +151,12 @@ def test_any_number_comes_back_with_and_without_separators(prices):
     @given(numbers, st.booleans())
     @settings(deadline=None, derandomize=True, max_examples=300)
     def check(value, separated):
-        assert prices.to_number(f"{value:,}" if separated else str(value)) == float(value)
+        cell = f"{value:,}" if separated else str(value)
+        if abs(float(value)) < 1e15:
+            assert prices.to_number(cell) == float(value)
+        else:
+            with pytest.raises(ValueError, match="want a number between -1e\\+15 and 1e\\+15"):
+                prices.to_number(cell)
 
     check()
 
@@ -208,6 +213,8 @@ MISTAKES = {
     line_2(
         '2020-01-02,55.2,55.5,56,55,"12,76"'
     ): "line 2, column 거래량: got '12,76', want a number",
+    line_2("2020-01-02,55.2,55.5,56,55,-1e15"): "line 2, column 거래량: got '-1e15', want a number "
+    "between -1e+15 and 1e+15",
     line_2("2020-01-02,55.2,55.5,56,55,1_000"): "line 2, column 거래량: got '1_000', want a number",
     line_2("2020-01-02,55.2,５５,56,55,1"): "line 2, column 오픈: got '５５', want a number",
     line_2(",55.2,55.5,56,55,1"): "line 2, column 날짜: got '', want a date with its year first",

@@ -163,6 +163,27 @@ def test_returns_are_changes_since_the_last_close(windows, prices):
     assert series.days.tolist() == [2, 3]
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("model", ["lstm", "keras"])
+def test_so_many_days_as_asked_for_are_enough(model, protocol, target, stock, windows, example):
+    """A file of the number of days that the message wants can be used, and one less cannot."""
+    setting = stock.SETTINGS[model]
+
+    def split(n):
+        walk = example("prices").Prices("walk.csv", [], {"close": np.arange(1.0, n + 1)}, "")
+        return windows.split(windows.arrange(walk, target), setting.window, setting.share, protocol)
+
+    words = rf"walk\.csv: got 60 days, want (\d+) or more, for 32 windows of {setting.window} days "
+    with pytest.raises(ValueError, match=words + "to train on and 32 to test on$") as caught:
+        split(60)
+    wanted = int(re.search(words, str(caught.value))[1])
+    with pytest.raises(ValueError, match=f"got {wanted - 1} days, want {wanted} or more"):
+        split(wanted - 1)
+    train, test = split(wanted)
+    assert min(len(train.close), len(test.close)) == 32
+
+
 # ---- how it judges ---------------------------------------------------------------------------------
 
 
@@ -201,6 +222,13 @@ def test_ratio_of_proportional_errors_is_certain(report, rng):
     truth, error = rng.normal(size=(2, 100))
     found = report.ratio(truth + error / 2, truth - error, truth, rng)
     assert found == pytest.approx((0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_ratio_over_few_days_is_a_number(n, report, rng):
+    truth, pred, other = rng.normal(size=(3, n))
+    found = report.ratio(pred, other, truth, rng)
+    assert 0 < found.low <= found.high < math.inf
 
 
 def covered(report, rng, shared, n=315):
@@ -262,7 +290,7 @@ def test_baselines_by_hand(stock, windows, prices):
     mean, linear, training = rules.values()
     for k, pred in enumerate(mean, start=160 - len(test.close)):
         assert pred == pytest.approx(close[k - 5 : k].mean())
-    assert (training == close[7 : 160 - len(test.close)].mean()).all()
+    assert (training == close[: 160 - len(test.close)].mean()).all()
 
     rows = np.stack([prices.columns[name] for name in NAMES], axis=1)
     rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
@@ -405,7 +433,8 @@ def test_keras_on_goog_learns(tmp_path):
 
 @pytest.mark.parametrize("protocol", ["slides", "slides-whole"])
 def test_protocols_of_the_slides_are_called_what_they_are(protocol, tmp_path):
-    stdout = run_example("stock", "--epochs", "3", "--protocol", protocol, cwd=tmp_path)
+    stdout = run_example("stock", "--quick", "--epochs", "3", "--protocol", protocol, cwd=tmp_path)
+    assert re.findall(r"^epoch +(\d+) ", stdout, re.MULTILINE) == ["1", "2", "3"]
     assert stdout.count("looks into the future") == 2
     assert f"picture: out/stock_lstm_{protocol}.png" in stdout
 
@@ -474,9 +503,15 @@ def fails(stock, tmp_path, monkeypatch, capsys):
         (b"Open,High\n1,2\n", "prices.csv: got the columns open, high; want close too"),
         (b"Open,Close\n1,2\n1,x\n", "line 3, column Close: got 'x', want a number"),
         (b"Open,Close\n1,nan\n", "line 2, column Close: got 'nan', want a number"),
-        (b"Close\n" + b"1\n2\n" * 30, "got 60 days, want 7 + 64 or more for windows of 7"),
-        (b"Close\n" + b"1\n2\n" * 50, "got 100 days, of which 70 are to train on and 30 to test"),
-        (b"Close\n" + b"5\n" * 200, "got a close that never changes on the test days"),
+        (b"Close\n" + b"1\n2\n" * 50, "argument --csv: prices.csv: got 100 days, want 104 or more"),
+        (
+            b"Close\n" + b"5\n" * 200,
+            "prices.csv: got a close that changes on 0 of the 60 test days, want 16 or more",
+        ),
+        (
+            b"Close\n" + b"100\n101\n" * 80 + b"100\n" * 50,
+            "prices.csv: got a close that changes on ",
+        ),
     ],
 )
 def test_mistakes_in_the_file_are_told_in_one_line(content, message, fails, tmp_path):
@@ -497,6 +532,10 @@ def test_logarithm_of_nothing_is_told_in_one_line(fails, tmp_path):
         (["--model", "gpt"], "argument --model: invalid choice"),
         (["--protocol", "none"], "argument --protocol: invalid choice"),
         (["--epochs", "0"], "argument --epochs: got 0, want 1 or more"),
+        (
+            ["--order", "newest-first"],
+            "argument --order: got newest-first without --csv, want it with a file",
+        ),
     ],
 )
 def test_mistakes_in_options_are_told_in_one_line(arguments, message, fails):

@@ -1,5 +1,6 @@
 """The close estimated from a CSV file: what is learned from what, and why the slide's version fails."""
 
+import os
 import re
 from itertools import product
 
@@ -88,6 +89,20 @@ def test_windows_of_tomorrow_end_the_day_before_and_know_no_later_day(task, pric
         assert np.array_equal(other.x, t.x)
         assert np.array_equal(other.close, t.close)
         assert not np.array_equal(other.close_test, t.close_test)
+
+
+def first_days(prices, n):
+    columns = {name: column[:n] for name, column in prices.columns.items()}
+    return prices._replace(dates=prices.dates[:n], columns=columns)
+
+
+@pytest.mark.parametrize(("question", "wanted"), [("today", 18), ("tomorrow", 51)])
+def test_days_have_to_make_16_windows(question, wanted, task, prices):
+    enough = task.make_task(first_days(prices, wanted), question)
+    assert min(len(enough.close), len(enough.close_test)) == 16
+    words = rf"goog_75\.csv: got {wanted - 1} days, want {wanted} or more, for 16 windows of 3 days"
+    with pytest.raises(ValueError, match=words):
+        task.make_task(first_days(prices, wanted - 1), question)
 
 
 @pytest.mark.parametrize("close", ["as it is", "minus its mean", "min-max"])
@@ -185,7 +200,7 @@ def test_checkpoint_says_what_training_said_to_the_last_bit(
     monkeypatch.setattr(stock_csv, "report", lambda *a: (said.append(a[1:3]), report(*a)))
     for arguments in (
         ["train", "--fix", "--target", "tomorrow", "--epochs", "2"],
-        ["test", "--epochs", "2"],
+        ["test"],
     ):
         monkeypatch.setattr("sys.argv", ["stock_csv.py", *arguments, "--out", str(tmp_path)])
         stock_csv.main()
@@ -193,6 +208,31 @@ def test_checkpoint_says_what_training_said_to_the_last_bit(
     assert trained.shape == (23,)
     assert np.array_equal(trained, tested)
     assert np.array_equal(h, h_again)
+
+
+def test_test_reads_the_checkpoint_that_was_written_last(stock_csv, tmp_path):
+    """Not the one of the highest number, which may be left from a longer training."""
+    for seconds, number in enumerate((2, 10, 9, 3), start=1):
+        path = tmp_path / f"epoch_{number}.npz"
+        path.touch()
+        os.utime(path, (seconds, seconds))
+        assert stock_csv.newest_checkpoint(tmp_path) == path
+    for path in tmp_path.iterdir():
+        os.utime(path, (5, 5))
+    assert stock_csv.newest_checkpoint(tmp_path).name == "epoch_10.npz"
+
+
+def test_options_that_are_given_win_over_quick(stock_csv, why, tmp_path, monkeypatch):
+    def parse(program, *arguments):
+        monkeypatch.setattr("sys.argv", ["program", *arguments, "--out", str(tmp_path)])
+        return program.parse_arguments()
+
+    assert parse(stock_csv, "train", "--quick", "--epochs", "7").epochs == 7
+    assert parse(stock_csv, "train", "--quick").epochs == 3
+    assert parse(stock_csv, "train").epochs == 10
+    assert parse(why, "--quick", "--seeds", "3", "--seed", "4").seeds == range(4, 7)
+    assert parse(why, "--quick").seeds == range(2)
+    assert parse(why).seeds == range(5)
 
 
 def test_forecast_is_called_one_and_compared_with_persistence(tmp_path):
@@ -217,8 +257,14 @@ SHORT = "날짜,종가,오픈,고가,저가,거래량\n2020-01-02,55.2,55.5,56,5
     [
         (["train", "--csv", "none.csv"], "argument --csv: none.csv: No such file or directory"),
         (["train", "--csv", "."], "argument --csv: .: Is a directory"),
-        (["train", "--csv", "short.csv"], "features: got 2 rows, want 3 or more for windows of 3"),
-        (["train", "--csv", "short.csv", "--target", "tomorrow"], "want 3 or more before the cut"),
+        (
+            ["train", "--csv", "short.csv"],
+            "short.csv: got 2 days, want 18 or more, for 16 windows of 3 days to train on\n",
+        ),
+        (
+            ["train", "--csv", "flat.csv", "--target", "tomorrow"],
+            "flat.csv: got 20 days, want 51 or more, for 16 windows of 3 days to train on and 16",
+        ),
         (
             ["train", "--csv", "flat.csv"],
             "flat.csv: column close: all are 7, want some that differ",
@@ -228,7 +274,23 @@ SHORT = "날짜,종가,오픈,고가,저가,거래량\n2020-01-02,55.2,55.5,56,5
             ["train", "--csv", "close.csv"],
             "got the columns close; want open, high, low, volume too",
         ),
-        (["test"], "argument --checkpoint: path: got out/epoch_10.npz, but there is no such file"),
+        (
+            ["train", "--csv", "open.csv"],
+            "argument --csv: open.csv: got the columns open, high, low, volume; want close too",
+        ),
+        (
+            ["test"],
+            "argument --checkpoint: got no checkpoint in out, want one: run stock_csv.py train first",
+        ),
+        (["test", "--checkpoint", "none.npz"], "got none.npz, but there is no such file"),
+        (["test", "--fix"], "argument --fix: got with test, want it with train"),
+        (["test", "--cell", "rnn"], "argument --cell: got with test, want it with train"),
+        (["test", "--hidden", "10"], "argument --hidden: got with test, want it with train"),
+        (["test", "--epochs", "10"], "argument --epochs: got with test, want it with train"),
+        (
+            ["train", "--checkpoint", "ours.npz"],
+            "argument --checkpoint: got with train, want it with test",
+        ),
         (["test", "--checkpoint", "cut.npz"], "argument --checkpoint: path: got cut.npz, which is"),
         (["test", "--checkpoint", "other.npz"], "got other.npz, a checkpoint of another program"),
         (
@@ -245,8 +307,9 @@ def test_mistakes_end_in_one_line(arguments, message, stock_csv, tmp_path, monke
     header = SHORT.splitlines()[0]
     (tmp_path / "short.csv").write_text(SHORT, "utf-8")
     (tmp_path / "flat.csv").write_text(
-        f"{header}\n" + "".join(f"202001{d},7,8,9,6,5\n" for d in range(10, 20))
+        f"{header}\n" + "".join(f"202001{d},7,8,9,6,5\n" for d in range(10, 30))
     )
+    (tmp_path / "open.csv").write_text("Open,High,Low,Volume\n" + "1,2,3,4\n" * 20)
     (tmp_path / "bad.csv").write_bytes(SHORT.replace("55.2", "5:").encode("cp949"))
     (tmp_path / "close.csv").write_text("Date,Close\n2020-01-02,55\n")
     (tmp_path / "cut.npz").write_bytes(b"PK\3\4")
@@ -266,7 +329,7 @@ def test_mistakes_end_in_one_line(arguments, message, stock_csv, tmp_path, monke
 
 def test_without_matplotlib_a_file_is_needed_but_no_picture(tmp_path):
     (tmp_path / "long.csv").write_text(
-        "Open,High,Low,Volume,Close\n" + "".join(f"{k},{k + 2},{k},9,{k + 1}\n" for k in range(9))
+        "Open,High,Low,Volume,Close\n" + "".join(f"{k},{k + 2},{k},9,{k + 1}\n" for k in range(20))
     )
     code = "import sys; sys.modules['matplotlib'] = sys.modules['matplotlib.cbook'] = None;"
     code += f"sys.path.insert(0, {str(ROOT / 'examples')!r}); import stock_csv; stock_csv.main()"
@@ -277,7 +340,7 @@ def test_without_matplotlib_a_file_is_needed_but_no_picture(tmp_path):
     )
     done = run("-c", code, "train", "--quick", "--csv", "long.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "long.csv: 9 days, oldest day first, as no dates tell" in done.stdout
+    assert "long.csv: 20 days, oldest day first, as no dates tell" in done.stdout
     assert "no picture, because matplotlib is missing" in done.stdout
 
 
