@@ -1,4 +1,4 @@
-"""How sure a share is that was counted."""
+"""How certain a counted share is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Interval(NamedTuple):
 def share(right: int, n: int) -> Interval:
     """Return the share of `n` that are right, with Wilson's interval (1927).
 
-    It stays in [0, 1], and is right for few, too.
+    It stays in [0, 1], and holds for small n, too.
     """
     p, z = right / n, 1.96
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -25,6 +25,6 @@ def share(right: int, n: int) -> Interval:
 
 
 def in_words(right: int, n: int) -> str:
-    """Say how many of `n` are right, and how sure that is."""
+    """Say how many of `n` are right, and how certain that is."""
     p, low, high = share(right, n)
     return f"{p:.1%} of {n:,} (95 % interval {low:.1%} to {high:.1%})"

@@ -56,6 +56,8 @@ def add_options(parser: command_line.Parser) -> None:
 
 def load(parser: command_line.Parser, options: argparse.Namespace) -> Split:
     """Return the digits that the options name, or end the program with a line on what is wrong."""
+    if options.quick and (options.data or options.mnist):
+        parser.error("argument --quick: has pictures of its own, want no --data or --mnist with it")
     with command_line.blame(parser, "--mnist" if options.mnist else "--data"):
         if options.mnist:
             split = from_files({name: find(remote(name)) for name in CHECKSUMS}, "MNIST")
@@ -65,7 +67,8 @@ def load(parser: command_line.Parser, options: argparse.Namespace) -> Split:
         return split
     cut = len(split.train.labels) * 7 // 8
     train, valid = split.train.part(None, cut), split.train.part(cut, None)
-    return Split(train, valid, f"{split.source}, a part of the training part to judge by")
+    judged = "which is not used; judged by the last eighth of the training part"
+    return Split(train, valid, f"{split.source}, {judged}")
 
 
 def small() -> Split:

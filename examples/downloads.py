@@ -34,7 +34,7 @@ def find(file: File, folder: Path | None = None) -> Path:
         import pooch
     except ImportError:
         raise FileNotFoundError(
-            f"{file.name} is not here, to download which takes: pip install pooch"
+            f"{file.name} is not here; to download it: pip install pooch"
         ) from None
     pooch.get_logger().setLevel("WARNING")  # its bar says enough, and our error
     cache = Path(pooch.os_cache("minirnn"))

@@ -9,8 +9,8 @@ char_sequence.py, which answers at every step, and seq2seq_dates.py, which reads
     python examples/image_to_words.py --data DIR
 
 The first command sees 1,797 small digits of 8 × 8 pixels, and takes 7 seconds of one core's time (AMD
-EPYC); the second sees MNIST in the folder DIR. Nobody tells the network that there are ten names only,
-any letter can follow any other: of a doubtful picture it may write "sive".
+EPYC); the second sees MNIST in the folder DIR. Nobody tells the network that there are only ten names:
+any letter can follow any other, and of a doubtful picture it may write "sive".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import digits
 import numpy as np
 
 import minirnn as mr
-from minirnn.data import batches, pad
+from minirnn.data import batches, pad, real_steps
 
 Values = np.ndarray[Any, Any]
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -107,14 +107,11 @@ def learn(
 
 
 def spelled() -> tuple[Values, Values, Values]:
-    """Return what is read, what is to be written and its weights for all names, (T, 10) each.
-
-    Shorter names are filled up, and what is filled up has a weight of 0.
-    """
+    """Return what is read, what is to be written and its weights, 0 for padding: (T, 10) each."""
     letters = [[LETTERS.index(letter) for letter in name] for name in NAMES]
     inputs, _ = pad([[START, *name] for name in letters], STOP)
     targets, lengths = pad([[*name, STOP] for name in letters], STOP)
-    return inputs, targets, (np.arange(len(targets))[:, None] < lengths).astype(float)
+    return inputs, targets, real_steps(lengths, len(targets))
 
 
 def as_columns(images: Values) -> Values:
@@ -207,13 +204,15 @@ def letter_by_letter(parts: Parts, image: Values, name: str) -> Values:
 
 def halfway(parts: Parts, test: digits.Digits, rng: np.random.Generator) -> None:
     """Write names of pictures that are half one digit and half another."""
-    one, other = rng.integers(0, len(test.labels), (2, 1000))
-    mixed = (test.images[one] + test.images[other]) / 2
+    drawn = rng.integers(0, len(test.labels), (1000, 2))
+    drawn = drawn[test.labels[drawn[:, 0]] != test.labels[drawn[:, 1]]]
+    if not len(drawn):  # there is one digit only
+        return
+    mixed = test.images[drawn].mean(axis=1)
     names, _ = write(parts, parts.rnn.backend.put(as_columns(mixed)), WIDTH)
-    pairs = zip(names, test.labels[one].tolist(), test.labels[other].tolist(), strict=True)
-    either = sum(name in (NAMES[a], NAMES[b]) for name, a, b in pairs)
-    share = either / len(names)
-    print(f"\ntwo pictures over one another: {share:.0%} get the name of one of their digits")
+    pairs = zip(names, test.labels[drawn].tolist(), strict=True)
+    share = sum(name in (NAMES[a], NAMES[b]) for name, (a, b) in pairs) / len(names)
+    print(f"\ntwo digits over one another: {share:.0%} get the name of either (guessing: 20%)")
     print(f"  not the name of any digit: {invented(names)}\n")
 
 
@@ -223,10 +222,9 @@ def parse_arguments() -> tuple[argparse.Namespace, digits.Split]:
     digits.add_options(parser)
     parser.add_argument("--cell", **command_line.CELL)
     parser.add_argument("--hidden", type=int, default=128, help="units (default 128)")
-    parser.add_argument("--epochs", type=int, default=20, help="of training (default 20)")
+    parser.add_argument("--epochs", type=int, help="of training (default 20)")
     options = command_line.check(parser, parser.parse_args(), hidden=1, epochs=1)
-    if options.quick:
-        options.data, options.mnist, options.epochs = None, False, 15
+    options.epochs = options.epochs or (15 if options.quick else 20)
     return options, digits.load(parser, options)
 
 

@@ -1,8 +1,9 @@
 """Read a handwritten digit row by row, down and up, and say which one it is.
 
 Many to one: a picture of 28 × 28 pixels is a sequence of 28 steps, each a row of 28 numbers. Only the
-last state counts, which has to hold what the rows were: a linear layer turns it into a score for each
-digit, and the gradient goes back through all rows from that one place.
+two last states count, one of each direction, which have to hold what the rows were: a linear layer
+turns them into a score for each digit, and the gradient goes back through all rows from those two
+places.
 
     python examples/mnist_rows.py
     python examples/mnist_rows.py --data DIR
@@ -34,7 +35,7 @@ from minirnn.data import batches
 Values = np.ndarray[Any, Any]
 K = 10  # digits
 LR = 0.004
-DROPOUT = 0.3  # of the last state, on its way to the linear layer
+DROPOUT = 0.3  # of the last states, on their way to the linear layer
 
 
 class Setting(NamedTuple):
@@ -129,7 +130,7 @@ def forward(
     lengths: Values | None = None,
     dropout_rng: np.random.Generator | None = None,
 ) -> tuple[Values, tuple[Any, Any]]:
-    """Read rows (T, D, N), and return scores (K, N) from the last state alone, and the caches."""
+    """Read rows (T, D, N), and return scores (K, N) from the last states alone, and the caches."""
     _, state, cache = rnn.forward(x, lengths=lengths, dropout_rng=dropout_rng)
     scores, out_cache = out.forward(rnn.last(state), dropout_rng=dropout_rng)
     return scores, (cache, out_cache)
@@ -138,7 +139,7 @@ def forward(
 def backward(
     rnn: mr.Recurrent, out: mr.Sequential, caches: tuple[Any, Any], dscores: Values
 ) -> Any:
-    """Go back from the scores to the last state, and from there to the first row; return dx."""
+    """Go back from the scores to the last states, and from there through all rows; return dx."""
     cache, out_cache = caches
     dlast = out.backward(out_cache, dscores)
     dx, _ = rnn.backward(cache, dstate=rnn.last_backward(dlast))
@@ -174,8 +175,8 @@ def report(p: Values, labels: Values) -> None:
         share = f"{row[digit] / row.sum():7.1%}" if row.sum() else "      -"
         print(f"{digit:4} {counts} {share}")
     doubtful, others = np.split((said == labels)[p.max(axis=0).argsort()], [max(1, n // 20)])
-    print(f"\nright of the 5 % that it is least sure of: {doubtful.mean():.0%}", end="")
-    print(f"; of the others: {others.mean():.1%}")
+    print(f"\nof the 5 % it is least sure of, {doubtful.mean():.0%} are right", end="")
+    print(f"; of the others {others.mean():.1%}")
 
 
 def confusion(said: Values, labels: Values) -> Values:
@@ -190,14 +191,12 @@ def parse_arguments() -> tuple[argparse.Namespace, digits.Split]:
     parser = command_line.new_parser(__doc__, quick="20 epochs of small digits")
     digits.add_options(parser)
     parser.add_argument("--cell", **command_line.CELL)
-    says = f"units of each direction (default {SMALL.hidden} for 8 × 8 pixels, {LARGE.hidden} for more)"
-    parser.add_argument("--hidden", type=int, help=says)
-    parser.add_argument(
-        "--epochs", type=int, help=f"of training (default {SMALL.epochs}, or {LARGE.epochs})"
-    )
+    default = f"(default {SMALL.hidden} for 8 × 8 pixels, {LARGE.hidden} for more)"
+    parser.add_argument("--hidden", type=int, help=f"units of each direction {default}")
+    default = f"(default {SMALL.epochs} for 8 × 8 pixels, {LARGE.epochs} for more)"
+    parser.add_argument("--epochs", type=int, help=f"of training {default}")
     options = command_line.check(parser, parser.parse_args(), hidden=1, epochs=1)
-    if options.quick:
-        options.data, options.mnist, options.epochs = None, False, 20
+    options.epochs = options.epochs or (20 if options.quick else None)
     return options, digits.load(parser, options)
 
 

@@ -33,6 +33,8 @@ VALIDATED = 500  # sources of the validation part, while training
 def main() -> None:
     """Train, say how many unseen sources come out without a mistake, and draw where it looked."""
     options, pairs = parse_arguments()
+    if (options.pairs or 0) > len(pairs.targets):
+        print(f"{options.data} has {len(pairs.targets):,} pairs, fewer than {options.pairs:,}")
     print(
         f"{len(pairs.train):,} pairs to train on, {len(pairs.valid):,} to validate, "
         f"{len(pairs.test):,} to judge by; no source is in two parts"
@@ -127,8 +129,8 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
     add("--epochs", type=int, help="of training (default 4)")
     yes_no = argparse.BooleanOptionalAction
     add("--attention", action=yes_no, default=True, help="look back at the source (default: yes)")
-    add("--reverse", action="store_true", help="read it from its end (Sutskever et al. 2014)")
-    own = "of its own letters that the decoder reads in the end, in training (default 0)"
+    add("--reverse", action="store_true", help="read the source from its end")
+    own = "share of its own letters that the decoder reads by the end of training (default 0)"
     add("--scheduled-sampling", type=float, default=0.0, metavar="SHARE", help=own)
     add("--beam", type=int, default=5, metavar="WIDTH", help="of the search (default 5)")
     add("--translate", nargs="+", default=[], metavar="TEXT", help="what else to translate")
@@ -150,7 +152,9 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
             targets = dict(list(read_pairs(options.data).items())[: options.pairs])
     pairs = Pairs(targets, rng, options.reverse)
     with command_line.blame(parser, "--translate"):
-        pairs.read(["", *options.translate])
+        if "" in options.translate:
+            raise ValueError("got an empty text, want one letter or more")
+        pairs.reading.encode("".join(options.translate))
     return options, pairs
 
 

@@ -51,21 +51,28 @@ def report(model: mr.EncoderDecoder, pairs: Pairs, options: argparse.Namespace) 
     known = sum(pairs.targets[source] in answers for source in test) / len(test)
     print(
         f"\nof the {len(test):,} sources to judge by, the network has seen none; "
-        f"{known:.0%} of their answers belong to others, too, that it has seen\n"
+        f"{known:.0%} of their answers are also the answer of a source it was trained on"
     )
-    said = translate(model, pairs, test)
+    said = dict(zip(test, translate(model, pairs, test), strict=True))
     rows = {"greedy search": said}
+    trained = {source.casefold() for source in pairs.train}
+    near = {source for source in test if source.casefold() in trained}
+    if near:
+        share = len(near) / len(test)
+        print(f"{share:.1%} differ from one that it was trained on in nothing but capitals")
+        rows["greedy search, without these"] = {s: said[s] for s in test if s not in near}
     if options.beam > 1:
-        rows[f"a beam of {options.beam}"] = translate(model, pairs, test, options.beam)
+        texts = translate(model, pairs, test, options.beam)
+        rows[f"a beam of {options.beam}"] = dict(zip(test, texts, strict=True))
     always = pairs.commonest()
-    rows[f"always {always!r}"] = [always] * len(test)
-    for name, texts in rows.items():
-        exact = pairs.right(test, texts)
-        print(f"  {name:24}  {exact:7.2%} exact  ({round(exact * len(test)):,} of {len(test):,})")
+    rows[f"always {always!r}"] = dict.fromkeys(test, always)
+    print()
+    for name, row in rows.items():
+        if n := len(row):
+            exact = pairs.right(list(row), list(row.values()))
+            print(f"  {name:28}  {exact:7.2%} exact  ({round(exact * n):,} of {n:,})")
 
-    triples = [
-        (source, pairs.targets[source], text) for source, text in zip(test, said, strict=True)
-    ]
+    triples = [(source, pairs.targets[source], text) for source, text in said.items()]
     wrong = [triple for triple in triples if triple[1] != triple[2]]
     width = max(len(source) for source in [*test, *options.translate])
     print("\nsome of them:")
@@ -102,8 +109,11 @@ def draw(
         for ax, source in zip(right[0].subplots(2, 1), sources, strict=True):
             draw_alignment(ax, source, *alignment(model, pairs, source))
     name = "dates" if options.data is None else options.data.stem
-    name = f"seq2seq_{name}_{options.cell}{'_attention' if options.attention else ''}.png"
-    command_line.save(figure, options.out / name)
+    name = f"seq2seq_{name}_{options.cell}{'_attention' if options.attention else ''}"
+    name += "_reverse" if options.reverse else ""
+    sampled = options.scheduled_sampling
+    name += f"_sampling_{sampled:g}" if sampled else ""
+    command_line.save(figure, options.out / f"{name}.png")
 
 
 def alignment(model: mr.EncoderDecoder, pairs: Pairs, source: str) -> tuple[str, Tokens]:

@@ -9,6 +9,9 @@ the last century.
 from __future__ import annotations
 
 import calendar
+import errno
+import os
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -17,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minirnn.data import Vocabulary, pad, read_text
+from minirnn.data import Vocabulary, pad, read_text, real_steps
 
 Tokens = np.ndarray[Any, Any]
 
@@ -34,10 +37,12 @@ def read_pairs(path: Path) -> dict[str, str]:
         The target of each source.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is a folder.
         ValueError: it is not UTF-8, has a line of another form or a source with two targets, or fewer
             than 20 different sources; the message tells the line.
     """
+    if stat.S_ISDIR(path.stat().st_mode):  # of which read_text would read every file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     pairs: dict[str, str] = {}
     lines = (line for piece in read_text(path) for line in piece.splitlines())
     for number, line in enumerate(lines, 1):
@@ -95,7 +100,7 @@ def forms_of(day: date) -> list[str]:
 
 
 class Pairs:
-    """Pairs split at random into a part for training, one for choosing, one for the last judgement.
+    """Pairs split at random into a part for training, one for choosing, one for the final score.
 
     Args:
         targets: of each source. As every source is there once, none is in two parts.
@@ -135,7 +140,7 @@ class Pairs:
         said, lengths = pad([self.writing.encode(self.targets[s] + BOUNDARY) for s in sources])
         read = np.roll(said, 1, axis=0)
         read[0] = 0
-        return read, said, (np.arange(len(said))[:, None] < lengths).astype("float32")
+        return read, said, real_steps(lengths, len(said))
 
     def texts(self, tokens: Tokens) -> list[str]:
         """What a decoder has said, (T, N), each up to its boundary."""

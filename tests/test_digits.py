@@ -219,7 +219,10 @@ def test_settings_are_chosen_without_the_test_part(digits):
     less, valid, source = options_of(digits, "--valid")
     assert (len(less.labels), len(valid.labels)) == (1257, 180)
     assert np.array_equal(np.concatenate((less.images, valid.images)), train.images)
-    assert "a part of the training part to judge by" in source
+    assert source == (
+        "the small digits of scikit-learn, the last fifth for test, which is not used; "
+        "judged by the last eighth of the training part"
+    )
     alike = (valid.images[:, None] == test.images).all(axis=(2, 3))
     assert not alike.any()
 
@@ -255,6 +258,11 @@ def test_mnist_is_downloaded_as_four_files_with_checksums(digits, tmp_path, monk
         (["--hidden", "-2"], "argument --hidden: got -2, want 1 or more"),
         (["--data", "nowhere", "--mnist"], "argument --mnist: not allowed with argument --data"),
         (
+            ["--quick", "--data", "nowhere"],
+            "argument --quick: has pictures of its own, want no --data or --mnist with it",
+        ),
+        (["--mnist", "--quick"], "argument --quick: has pictures of its own, want no --data or"),
+        (
             [],
             "argument --data: got none, and the small digits are in scikit-learn, which is missing",
         ),
@@ -277,6 +285,24 @@ def test_mistakes_end_in_one_line(name, arguments, says, example, monkeypatch, t
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert says in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "epochs"),
+    [
+        ([], {"mnist_rows": None, "image_to_words": 20}),  # None: it depends on the pictures
+        (["--quick"], {"mnist_rows": 20, "image_to_words": 15}),
+        (["--quick", "--epochs", "3"], {"mnist_rows": 3, "image_to_words": 3}),
+    ],
+)
+@pytest.mark.parametrize("name", ["mnist_rows", "image_to_words"])
+def test_what_the_user_says_wins_over_quick(
+    name, arguments, epochs, example, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    options, _ = example(name).parse_arguments()
+    assert options.epochs == epochs[name]
 
 
 @pytest.mark.parametrize("name", ["mnist_rows", "image_to_words"])

@@ -1,6 +1,7 @@
 """A picture in, a name out: the gradient through the initial state, spelling, and the result."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -105,6 +106,29 @@ def test_invented_names_are_counted(words):
         words.invented(["sive", "one", "fiur", "sive", ""])
         == "4 of 5: sive 2, fiur 1, nothing at all 1"
     )
+
+
+def test_halfway_is_between_two_different_digits(words, small, rng, monkeypatch, capsys):
+    labels = np.arange(40) % 2  # of two random pictures, half show the same
+    images = np.zeros((40, 3, 2), "float32")
+    images[np.arange(40), 0, labels] = 1  # the place of the ink is the digit
+    seen = []
+
+    def write(parts, x, width):
+        seen.append(x)
+        return ["one", "nine"] * (x.shape[1] // 2) + ["one"] * (x.shape[1] % 2), None
+
+    monkeypatch.setattr(words, "write", write)
+    test = sys.modules["digits"].Digits(images, labels)
+    words.halfway(small("rnn"), test, rng)
+    (x,) = seen
+    assert 400 < x.shape[1] < 600
+    assert x[:2].tolist() == [[0.5] * x.shape[1]] * 2
+    line = "two digits over one another: 50% get the name of either (guessing: 20%)"
+    assert line in capsys.readouterr().out.splitlines()
+
+    words.halfway(small("rnn"), test._replace(labels=np.zeros(40, int)), rng)
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

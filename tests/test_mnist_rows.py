@@ -97,6 +97,9 @@ def test_small_digits_are_read_in_seconds(tmp_path):
     assert "the commonest digit: 10.0% right" in stdout
     right = float(re.search(r"^right: ([\d.]+)% of 360", stdout, re.MULTILINE)[1])
     assert right >= 85  # and 57 if the network itself does not learn, but the linear layer
+    line = r"^of the 5 % it is least sure of, (\d+)% are right; of the others ([\d.]+)%$"
+    doubtful, others = map(float, re.search(line, stdout, re.MULTILINE).groups())
+    assert doubtful < right < others
     table = re.findall(r"^ {3}(\d) ((?:[ \d.]{5}){10}) +([\d.]+)%$", stdout, re.MULTILINE)
     counts = np.array([[int(n.replace(".", "0")) for n in row.split()] for _, row, _ in table])
     assert counts.shape == (10, 10)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from argparse import Namespace
 from datetime import date, timedelta
 from itertools import product
 
@@ -140,6 +142,36 @@ def exact(stdout):
     return {name: float(share) for name, share in rows}
 
 
+def test_sources_that_differ_in_capitals_alone_are_counted_and_left_out(
+    example, written, monkeypatch, capsys
+):
+    module = example("seq2seq_report")
+    texts = [f"May {k}" for k in range(30)]
+    targets = {form: text for text in texts for form in (text, text.upper(), f"{text} again")}
+    pairs = written.Pairs(targets, np.random.default_rng(0))
+    twins = {s for s in pairs.test for t in pairs.train if s != t and s.lower() == t.lower()}
+    assert 0 < len(twins) < len(pairs.test) == 9
+
+    def remember(model, pairs, sources, width=1):
+        return [pairs.targets[s] if s in twins else "" for s in sources]
+
+    monkeypatch.setattr(module, "translate", remember)
+    module.report(None, pairs, Namespace(beam=1, translate=[]))
+    stdout, share = capsys.readouterr().out, len(twins) / 9
+    said = f"{share:.1%} differ from one that it was trained on in nothing but capitals"
+    assert said in stdout.splitlines()
+    shares = exact(stdout)
+    assert shares["greedy search"] == pytest.approx(100 * share, abs=0.01)
+    assert shares["greedy search, without these"] == 0
+    assert f"(0 of {9 - len(twins)})" in stdout
+
+    pairs.train = [source for source in pairs.train if source.endswith("again")]
+    module.report(None, pairs, Namespace(beam=1, translate=[]))
+    stdout = capsys.readouterr().out
+    assert "capitals" not in stdout
+    assert list(exact(stdout)) == ["greedy search", f"always {pairs.commonest()!r}"]
+
+
 def test_quick_learns_to_translate_dates_it_has_never_seen(tmp_path):
     stdout = run_example(
         "seq2seq_dates",
@@ -166,14 +198,16 @@ def test_without_attention_the_last_state_carries_the_source(tmp_path):
     words = ["".join(word) for word in product("abcde", repeat=4)]
     (tmp_path / "words").write_text("".join(f"{word}_{word[::-1]}\n" for word in words))
     options = "--data words --no-attention --reverse --hidden 64 --epochs 25 --beam 1 --cell gru"
+    options += " --pairs 1000"
     stdout = run_example(
         "seq2seq_dates", *options.split(), "--scheduled-sampling", 0.5, cwd=tmp_path
     )
+    assert stdout.startswith("words has 625 pairs, fewer than 1,000\n")
     assert "532 pairs to train on, 31 to validate, 62 to judge by" in stdout
     shares = exact(stdout)
     assert shares["greedy search"] > 80
     assert len(shares) == 2  # no beam
-    assert (tmp_path / "out" / "seq2seq_words_gru.png").exists()
+    assert (tmp_path / "out" / "seq2seq_words_gru_reverse_sampling_0.5.png").exists()
 
 
 GOOD = "".join(f"{k}+1_{k + 1}\n" for k in range(30))
@@ -182,7 +216,8 @@ GOOD = "".join(f"{k}+1_{k + 1}\n" for k in range(30))
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--data missing", "argument --data: path: got missing, which does not exist"),
+        ("--data missing", "argument --data: missing: No such file or directory"),
+        ("--data folder", "argument --data: folder: Is a directory"),
         ("--data empty", "argument --data: empty: got 0 different texts, want 20 or more"),
         ("--data latin", "argument --data: latin: byte 0xe9 at offset 1 is not UTF-8"),
         (
@@ -195,6 +230,10 @@ GOOD = "".join(f"{k}+1_{k + 1}\n" for k in range(30))
             "argument --data: open, line 31: got '7+1_', want a text, '_' and its answer",
         ),
         ("--data good --translate 3-1", "argument --translate: text: got '-', want tokens of the"),
+        (
+            "--data good --translate 3+1 ''",
+            "argument --translate: got an empty text, want one letter or more",
+        ),
         ("--hidden 7", "argument --hidden: got 7, want an even number with attention"),
         ("--hidden 0", "argument --hidden: got 0, want 1 or more"),
         ("--pairs 3", "argument --pairs: got 3, want 20 or more"),
@@ -210,9 +249,11 @@ def test_mistakes_end_in_one_line(arguments, message, tmp_path, monkeypatch, cap
     files = {"empty": "\n", "good": GOOD, "form": f"{GOOD}1+1=2\n", "two": f"{GOOD}5+1_9\n"}
     for name, text in (files | {"open": f"{GOOD}7+1_\n"}).items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "good").write_text(GOOD)
     (tmp_path / "latin").write_bytes("n\xe9_1".encode("latin-1"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["seq2seq_dates.py", *arguments.split()])
+    monkeypatch.setattr("sys.argv", ["seq2seq_dates.py", *shlex.split(arguments)])
     with pytest.raises(SystemExit) as end:
         example("seq2seq_dates").main()
     printed = capsys.readouterr()
