@@ -48,9 +48,7 @@ def gradient_norms(rnn: mr.Recurrent, x: np.ndarray) -> dict[str, np.ndarray]:
     for cache in reversed(caches):
         _, dstate = rnn.backward(cache, dstate=dstate)
         for letter, part in zip(norms, dstate, strict=True):
-            squares = (
-                mr.to_host(part).astype(float) ** 2
-            )  # in double precision, as they may be tiny
+            squares = mr.to_host(part).astype(float) ** 2  # in float64, as they may be tiny
             norms[letter].append(float((squares.sum() / (N * H)) ** 0.5))
     return {letter: np.array(values) for letter, values in norms.items()}
 

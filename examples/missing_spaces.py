@@ -18,7 +18,7 @@ import numpy as np
 import texts
 
 import minirnn as mr
-from minirnn.data import Vocabulary, pad
+from minirnn.data import Vocabulary, pad, real_steps
 
 Values = np.ndarray[Any, Any]
 Gaps = np.ndarray[Any, np.dtype[np.bool_]]
@@ -127,7 +127,7 @@ def batch_of(lines: Sequence[Line], delay: int, device: str) -> Batch:
     """
     x, lengths = pad([line.ids for line in lines])
     targets, gaps = pad([line.gaps for line in lines])
-    weights = np.arange(len(targets))[:, None] < gaps
+    weights = real_steps(gaps, len(targets))
     x = np.pad(x, ((0, delay), (0, 0)))
     targets, weights = (np.pad(part, ((delay, 1), (0, 0))) for part in (targets, weights))
     x, targets, weights = (mr.to_device(part, device) for part in (x, targets.astype(int), weights))
