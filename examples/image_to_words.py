@@ -55,7 +55,7 @@ def main() -> None:
     parts = build(train.images[0].size, options.hidden, options.cell, where)
     learn(parts, train, options, where["rng"])
 
-    x = parts.rnn.backend.put(as_columns(test.images))
+    x = mr.to_device(as_columns(test.images), options.device)
     names, p = write(parts, x, WIDTH)
     report(names, p, *write(parts, x, 1), test.labels)
     spell_out(parts, test, names, p)
@@ -92,8 +92,8 @@ def learn(
         for batch in batches(N, BATCH, rng):
             named = train.labels[batch]
             columns = (inputs[:, named], targets[:, named], weights[:, named])
-            read, want, real = map(parts.rnn.backend.put, columns)
-            x = parts.rnn.backend.put(as_columns(train.images[batch]))
+            read, want, real = (mr.to_device(part, options.device) for part in columns)
+            x = mr.to_device(as_columns(train.images[batch]), options.device)
             scores, caches = forward(parts, x, read)
             loss, dscores = mr.softmax_cross_entropy(scores, want, real)
 
@@ -154,7 +154,7 @@ def write(parts: Parts, x: Values, width: int) -> tuple[list[str], Values]:
         return parts.out.forward(y)[0], state
 
     state, _ = look(parts, x)
-    start = parts.rnn.backend.put(np.full(x.shape[1], START))
+    start = mr.to_device(np.full(x.shape[1], START), parts.rnn.backend.name)
     tokens, log_p = mr.beam_search(step, state, start, STOP, LONGEST, width)
     rows = ("".join([*LETTERS, " "][token] for token in column) for column in tokens.T.tolist())
     return [row.split(" ")[0] for row in rows], np.exp(log_p)
@@ -198,7 +198,9 @@ def letter_by_letter(parts: Parts, image: Values, name: str) -> Values:
     """Return how likely each letter and the end are at each step of writing `name`: (K, T)."""
     tokens = np.array([[START, *map(LETTERS.index, name)]]).T
     x = as_columns(image[None])
-    scores, _ = forward(parts, *map(parts.rnn.backend.put, (x, tokens)))
+    scores, _ = forward(
+        parts, *(mr.to_device(part, parts.rnn.backend.name) for part in (x, tokens))
+    )
     return mr.next_token_probabilities(scores[:, :, 0].T)
 
 
@@ -209,7 +211,7 @@ def halfway(parts: Parts, test: digits.Digits, rng: np.random.Generator) -> None
     if not len(drawn):  # there is one digit only
         return
     mixed = test.images[drawn].mean(axis=1)
-    names, _ = write(parts, parts.rnn.backend.put(as_columns(mixed)), WIDTH)
+    names, _ = write(parts, mr.to_device(as_columns(mixed), parts.rnn.backend.name), WIDTH)
     pairs = zip(names, test.labels[drawn].tolist(), strict=True)
     share = sum(name in (NAMES[a], NAMES[b]) for name, (a, b) in pairs) / len(names)
     print(f"\ntwo digits over one another: {share:.0%} get the name of either (guessing: 20%)")

@@ -42,7 +42,10 @@ def prepare(o: argparse.Namespace, vocabulary: Vocabulary | None = None) -> Text
         vocabulary: of an earlier run; None collects the characters of the whole text, or the words of
             the training part.
     """
-    read = text(o.text, o.files)
+    try:
+        read = text(o.text, o.files)
+    except OSError as error:
+        raise ValueError(f"argument --text: {error}") from None
     try:
         total = sum(map(len, read()))
         last = int(total * (1 - o.test))

@@ -60,12 +60,9 @@ def read(text: str) -> list[str]:
     """Return the lines of a text that `texts.text` knows.
 
     Raises:
-        ValueError: it cannot be read, or there are too few lines.
+        OSError, ValueError: it cannot be read, or there are too few lines.
     """
-    try:
-        lines = read_lines(texts.text(text)())
-    except (OSError, ValueError) as error:
-        raise ValueError(str(error).removeprefix("argument --text: ")) from None
+    lines = read_lines(texts.text(text)())
     if len(lines) < LEAST:
         few = f"{len(lines)} lines of two words or more"
         raise ValueError(f"got {text}, a text with {few}, want {LEAST} or more")

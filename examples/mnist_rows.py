@@ -91,7 +91,10 @@ def learn(
         total, right = 0.0, 0
         for batch in batches(N, setting.batch, rng):
             images = moved(train.images[batch], setting.shift, rng)
-            x, labels = map(rnn.backend.put, (as_steps(images), train.labels[batch]))
+            x, labels = (
+                mr.to_device(part, rnn.backend.name)
+                for part in (as_steps(images), train.labels[batch])
+            )
             scores, caches = forward(rnn, out, x, dropout_rng=rng)
             loss, dscores = mr.softmax_cross_entropy(scores, labels)
 
@@ -149,7 +152,7 @@ def backward(
 def probabilities(rnn: mr.Recurrent, out: mr.Sequential, images: Values) -> Values:
     """Return how sure the network is of each digit, for each picture: (K, N)."""
     parts = [
-        forward(rnn, out, rnn.backend.put(as_steps(images[start : start + 500])))[0]
+        forward(rnn, out, mr.to_device(as_steps(images[start : start + 500]), rnn.backend.name))[0]
         for start in range(0, len(images), 500)
     ]
     return np.concatenate([mr.next_token_probabilities(scores) for scores in parts], axis=1)
@@ -159,7 +162,7 @@ def rows_read(rnn: mr.Recurrent, out: mr.Sequential, image: Values) -> Values:
     """Return the probabilities of one picture's first row, its first two and so on: (K, rows)."""
     rows = len(image)
     x = as_steps(np.repeat(image[None], rows, axis=0))
-    scores, _ = forward(rnn, out, rnn.backend.put(x), lengths=np.arange(1, rows + 1))
+    scores, _ = forward(rnn, out, mr.to_device(x, rnn.backend.name), lengths=np.arange(1, rows + 1))
     return mr.next_token_probabilities(scores)
 
 

@@ -13,6 +13,7 @@ The dates are written by the program. FILE has pairs of other texts, such as 16+
 import argparse
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import command_line
@@ -60,7 +61,7 @@ def learn(
     model: mr.EncoderDecoder, pairs: Pairs, options: argparse.Namespace, rng: np.random.Generator
 ) -> Curves:
     """Train: every epoch sees each pair of the training part once."""
-    K, put = len(pairs.writing), model.out.backend.put
+    K, put = len(pairs.writing), partial(mr.to_device, device=options.device)
     steps = options.epochs * math.ceil(len(pairs.train) / BATCH)
     optimizer = mr.Adam(model.parameters(), mr.CosineWarmup(LR, steps, min(100, steps // 10)))
     every, start = math.ceil(steps / 10), time.perf_counter()
@@ -109,12 +110,12 @@ def with_own_letters(
     Scheduled sampling (Bengio et al. 2015): it has to learn to go on from its own mistakes. What it says
     depends on what it has read, so this walks through time; the gradient does not go through the choice.
     """
-    put, xp = model.out.backend.put, model.out.backend.xp
+    backend = model.out.backend
     inputs, state = inputs.copy(), model.encode(source, lengths)
     for t in range(len(inputs) - 1):
         scores, state = model.step(inputs[t], state)
-        own = put(rng.random(inputs.shape[1]) < share)
-        inputs[t + 1] = xp.where(own, scores.argmax(axis=0), inputs[t + 1])
+        own = mr.to_device(rng.random(inputs.shape[1]) < share, backend.name)
+        inputs[t + 1] = backend.xp.where(own, scores.argmax(axis=0), inputs[t + 1])
     return inputs
 
 

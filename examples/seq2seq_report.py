@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import command_line
@@ -32,7 +33,7 @@ def translate(
     model: mr.EncoderDecoder, pairs: Pairs, sources: Sequence[str], width: int = 1
 ) -> list[str]:
     """Return what the network makes of the sources, by greedy search or by a beam of that width."""
-    put, said = model.out.backend.put, list[str]()
+    put, said = partial(mr.to_device, device=model.out.backend.name), list[str]()
     for k in range(0, len(sources), TOGETHER):
         source, lengths = pairs.read(sources[k : k + TOGETHER])
         state, start = model.encode(put(source), lengths), put(np.zeros(len(lengths), int))
@@ -118,7 +119,8 @@ def draw(
 
 def alignment(model: mr.EncoderDecoder, pairs: Pairs, source: str) -> tuple[str, Tokens]:
     """Return the translation, and the weights (T, S) with which its letters and its end were written."""
-    put, (said,) = model.out.backend.put, translate(model, pairs, [source])
+    put = partial(mr.to_device, device=model.out.backend.name)
+    (said,) = translate(model, pairs, [source])
     tokens, lengths = pairs.read([source])
     inputs = pairs.writing.encode(BOUNDARY + said)[:, None]
     _, cache = model.forward(put(tokens), put(inputs), lengths)

