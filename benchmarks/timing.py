@@ -1,15 +1,21 @@
-"""Timing side by side: rounds in random order, ratios within a round, and what they were measured on."""
+"""Timing side by side: rounds in random order, and ratios within a round.
+
+OpenBLAS (under NumPy) and OpenMP (under PyTorch) keep their threads spinning for a while after each
+product, waiting for the next one. In one process, whoever comes second pays for whoever came first. So
+each timed call follows untimed ones of the same side. Ratios are taken within a round, so that a machine
+that slows down for a while slows both down. Python's garbage collection is left as in normal use.
+"""
 
 from __future__ import annotations
 
-import os
-import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 Side = Callable[[], object]
+ROUNDS = 5  # at least
 
 
 def measure(
@@ -18,52 +24,47 @@ def measure(
     """Times of each side in seconds; the n-th ones were taken in one round.
 
     Args:
-        sides: what to time, by name.
+        sides: what to time, by name. The first call of each is not timed.
         seconds: go on for so long, and for five rounds at least.
-        alone: seconds of untimed calls of a side before each timed one, so that no side pays for the
-            threads of another, which spin for a while after their work.
+        alone: seconds of untimed calls of a side before each timed one.
         rng: draws the order in each round.
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for run in sides.values():
         run()
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < 5:
-        for name in rng.permutation(list(sides)):
+    while time.perf_counter() < end or min(map(len, times.values())) < ROUNDS:
+        for k in rng.permutation(len(sides)):
+            name, run = list(sides.items())[k]
             alone_since = time.perf_counter()
             while time.perf_counter() < alone_since + alone:
-                sides[name]()
+                run()
             start = time.perf_counter()
-            sides[name]()
+            run()
             times[name].append(time.perf_counter() - start)
     return times
 
 
-def ratio(slow: list[float], fast: list[float], rng: np.random.Generator) -> str:
-    """The median of the rounds' ratios, and its 95 % interval."""
+class Ratio(NamedTuple):
+    """A median, and its 95 % interval."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        digits = 2 if self.median < 100 else 0
+        return f"{self.median:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    @property
+    def differs(self) -> bool:
+        """Whether 1 is outside of the interval."""
+        return not self.low <= 1 <= self.high
+
+
+def ratio(slow: Sequence[float], fast: Sequence[float], rng: np.random.Generator) -> Ratio:
+    """The median of the rounds' ratios, and its interval by the bootstrap."""
     ratios = np.array(slow) / np.array(fast)
     again = np.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
     low, high = np.percentile(again, (2.5, 97.5))
-    return f"{np.median(ratios):6.2f} [{low:.2f}, {high:.2f}]"
-
-
-def machine(with_torch: bool) -> str:
-    """Whatever decides how fast this is: processor, libraries, threads."""
-    lines = [
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} processors"
-    ]
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        lines.append("threads unknown: pip install threadpoolctl")
-    else:
-        lines += [
-            f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '')}): "
-            f"{pool['num_threads']} threads"
-            for pool in threadpool_info()
-        ]
-    if with_torch:
-        import torch
-
-        lines.append(f"PyTorch {torch.__version__}: {torch.get_num_threads()} threads")
-    return "\n".join(lines)
+    return Ratio(float(np.median(ratios)), float(low), float(high))

@@ -8,8 +8,7 @@ and it does so only when a device called ``"cuda"`` is asked for.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -23,6 +22,8 @@ Rng: TypeAlias = int | np.random.Generator | None
 
 def array_module(array: Array) -> ModuleType:
     """Return the module (``numpy`` or ``cupy``) whose functions take `array`."""
+    if isinstance(array, np.ndarray):
+        return np
     root = type(array).__module__.partition(".")[0]
     return sys.modules["cupy"] if root == "cupy" else np
 
@@ -43,19 +44,20 @@ class Backend:
             return False
         return self.xp is np or f"cuda:{array.device.id}" == self.name
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
+    def active(self) -> AbstractContextManager[Any]:
         """Make this the device on which new arrays are created."""
         if self.xp is np:
-            yield
-        else:
-            with self.xp.cuda.Device(int(self.name.partition(":")[2])):
-                yield
+            return nullcontext()
+        device: AbstractContextManager[Any] = self.xp.cuda.Device(int(self.name.partition(":")[2]))
+        return device
 
     def put(self, array: Array, dtype: Any = None) -> Array:
         """Return `array` on this device; a copy only if it is elsewhere or of another dtype."""
         with self.active():
             return self.xp.asarray(array, dtype=dtype)
+
+
+CPU = Backend("cpu", np)
 
 
 def get_backend(device: str) -> Backend:
@@ -70,7 +72,7 @@ def get_backend(device: str) -> Backend:
     """
     kind, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
     if device == "cpu":
-        return Backend("cpu", np)
+        return CPU
     if kind != "cuda" or not (number.isdigit() or device == "cuda"):
         raise ValueError(f'device: got {device!r}, want "cpu", "cuda" or "cuda:<number>"')
     try:
@@ -94,7 +96,7 @@ def get_backend(device: str) -> Backend:
 
 def backend_of(array: Array) -> Backend:
     """The device that `array` is on."""
-    return get_backend("cpu" if array_module(array) is np else f"cuda:{array.device.id}")
+    return CPU if array_module(array) is np else get_backend(f"cuda:{array.device.id}")
 
 
 def to_host(array: Array) -> np.ndarray[Any, Any]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .backend import Array
 from .parameter import Layer
-from .scan import Saved
+from .scan import Saved, Scan
 
 
 class Direction(NamedTuple):
@@ -17,6 +17,16 @@ class Direction(NamedTuple):
     place: int  # where its part of the state is: l0, l0.reverse, l1, …
     time: slice  # the order in which time is walked: x[time]
     rows: slice  # of the layer's output, (H·directions, N)
+
+
+def directions(layer: int, H: int, bidirectional: bool) -> tuple[Direction, ...]:
+    """One layer's: the forward one and, if there are two, the reverse one."""
+    first = layer * (2 if bidirectional else 1)
+    forward = Direction(f"l{layer}", first, slice(None), slice(0, H))
+    if not bidirectional:
+        return (forward,)
+    backwards = slice(None, None, -1)
+    return forward, Direction(f"l{layer}.reverse", first + 1, backwards, slice(H, 2 * H))
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,8 @@ class Cache:
     owner: Layer
     versions: tuple[int, ...]  # of the owner's parameters
     letters: tuple[str, ...]  # of the states and gates
-    scans: list[tuple[Direction, Saved]]
+    scan: Scan
+    scans: list[tuple[Direction, Saved]]  # of each direction of each layer
     masks: list[Array | None]  # dropout after each layer, scaled, (T, H·directions, N)
     mask: Array | None  # of the steps that exist (T, N)
     T: int

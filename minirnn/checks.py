@@ -60,6 +60,8 @@ def float_dtype(value: Any) -> np.dtype[Any]:
 
 def on_device(name: str, value: Any, backend: Backend) -> Array:
     """Return `value` as an array of this device's module; arrays never move between devices unasked."""
+    if type(value) is np.ndarray and backend.xp is np:
+        return value
     module = array_module(value)
     array = backend.xp.asarray(value) if module is backend.xp else value
     if backend.owns(array):
@@ -73,9 +75,9 @@ def on_device(name: str, value: Any, backend: Backend) -> Array:
 
 def of_shape(name: str, array: Array, shape: tuple[Any, ...]) -> Array:
     """Return `array` if its shape is `shape`, in which letters stand for any size."""
-    fits = len(array.shape) == len(shape) and all(
-        isinstance(want, str) or got == want for got, want in zip(array.shape, shape, strict=True)
-    )
+    fits = len(array.shape) == len(shape)
+    for got, want in zip(array.shape, shape, strict=False):
+        fits = fits and (got == want or isinstance(want, str))
     if not fits:
         wanted = ", ".join(str(want) for want in shape)
         raise ValueError(f"{name}: got shape {array.shape}, want ({wanted})")
@@ -99,6 +101,11 @@ def real_numbers(name: str, array: Array, dtype: Any, real: Array | None = None)
 
 def numbers(name: str, value: Any, shape: tuple[Any, ...], dtype: Any, backend: Backend) -> Array:
     """Return `value` cast to `dtype` if it is on this device, of this shape, and holds real numbers."""
+    fits = type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
+    if (
+        fits and backend.xp is np
+    ):  # as nearly always; what follows takes longer than a small product
+        return value
     return real_numbers(name, of_shape(name, on_device(name, value, backend), shape), dtype)
 
 

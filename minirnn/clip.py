@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from . import checks
-from .parameter import Parameter, check_parameters, stretches
+from .backend import Array
+from .parameter import Parameter, blocks, check_parameters, stretches
 
 
 def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
@@ -21,14 +25,25 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
     max_norm = checks.positive("max_norm", max_norm)
     parameters = check_parameters(parameters)
     xp, found = parameters[0].backend.xp, stretches(parameters)
-    # in double precision, because squares of large gradients overflow in single
-    doubles = (s.grad.astype(float) for s in found)
-    norm = sum(xp.vdot(g, g) for g in doubles) ** 0.5
-    scale = xp.minimum(max_norm, norm) / xp.where(norm > 0, norm, 1.0)
-    scale = xp.where(xp.isfinite(norm), scale, xp.nan).astype(parameters[0].dtype)
+    norm = sum(_sum_of_squares(s.grad) for s in found) ** 0.5
+    if xp is np and norm <= max_norm and norm < math.inf:
+        return norm  # (on a device, to look at the norm would be to wait for it)
+    usable = xp.where(norm < math.inf, norm, math.nan)
+    scale = xp.minimum(max_norm, usable) / xp.maximum(usable, np.finfo(float).tiny)
+    scale = scale.astype(parameters[0].dtype)
     for s in found:
         s.grad[...] *= scale
     return norm
+
+
+def _sum_of_squares(g: Array) -> Any:
+    """Σ g² in double precision, because squares of large gradients overflow in single."""
+    total: Any = 0
+    for block in blocks(g, slice(0, g.size)):
+        double = g[block].astype(float)
+        double *= double
+        total += double.sum()
+    return total
 
 
 def clip_grad_value(parameters: Sequence[Parameter], max_value: float) -> None:

@@ -21,7 +21,7 @@ from .pool import parallel, shares
 from .products import by_step, rows_first
 from .tokens import add_up_columns
 
-LEAST = 256  # columns for each thread; fewer are not worth the handing over
+LEAST = 1 << 20  # multiplications for each thread; fewer are not worth the handing over
 
 
 def dropout_mask(random: np.random.Generator, p: float, like: Array) -> Array:
@@ -130,7 +130,7 @@ class Linear(StatelessLayer):
             xp.matmul(V, X[:, own], out=Y[:, own])
             Y[:, own] += b
 
-        parallel(product, shares(X, X.shape[1], LEAST))
+        parallel(product, shares(X, X.shape[1], -(-LEAST // V.size)))
         return Y if x.ndim == 2 else by_step(Y, *x.shape[::2]), self._cache((X, x.shape))
 
     def backward(self, cache: LayerCache, dy: Array) -> Array:
@@ -145,7 +145,7 @@ class Linear(StatelessLayer):
             xp.matmul(V.T, dY[:, own], out=dX[:, own])
             return xp.matmul(dY[:, own], X[:, own].T)
 
-        for dV in parallel(products, shares(X, X.shape[1], LEAST)):
+        for dV in parallel(products, shares(X, X.shape[1], -(-LEAST // V.size))):
             self._V.grad += dV
         if self._b is not None:
             self._b.grad += dY.sum(axis=1, keepdims=True)

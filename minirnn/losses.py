@@ -6,7 +6,6 @@ from typing import Any
 
 from . import checks
 from .backend import Array, array_module, backend_of
-from .pool import parallel, shares
 
 
 def softmax_cross_entropy(
@@ -43,8 +42,9 @@ def softmax_cross_entropy(
     if scores.dtype.kind not in "fc":
         raise TypeError(f"scores: got {scores.dtype}, want floating-point numbers")
     real = scores.real.dtype
+    used = None
     if weights is None:
-        used, w = None, xp.ones(shape, real)
+        w = xp.full(shape, 1 / max(1, targets.size), real)
     else:
         w = checks.on_device("weights", weights, backend).astype(real)
         if w.shape != shape:
@@ -52,31 +52,22 @@ def softmax_cross_entropy(
         checks.not_negative("weights", w)
         used = w != 0
         scores = xp.where(used[..., None, :], scores, 0)
-    targets = checks.tokens("targets", targets, K, used, look=False)[..., None, :]
-    if w.size:  # to at most 1, so that no sum overflows
-        w = w / xp.maximum(w.max(), xp.finfo(real).tiny)
-    w = w / xp.maximum(w.sum(), xp.finfo(real).tiny)  # all-zero weights stay zero
-    dscores = xp.empty_like(scores)
-
-    def part(own: Any) -> Any:
-        return _negative_log_likelihood(scores[own], targets[own], w[own], dscores[own])
-
-    steps = shares(scores, len(scores)) if scores.ndim == 3 else [slice(None)]
-    return sum(parallel(part, steps)), dscores
-
-
-def _negative_log_likelihood(scores: Array, targets: Array, w: Array, p: Array) -> Any:
-    """Σ w·nll; its gradient is written to `p`, with few passes over the scores, which may be many."""
-    xp = array_module(scores)
-    top = scores.real.max(axis=-2, keepdims=True)
-    xp.subtract(scores, top, out=p)  # so that no exponential overflows
-    hit = xp.take_along_axis(p, targets, axis=-2)
+        if w.size:  # to at most 1, so that no sum overflows
+            w = w / xp.maximum(w.max(), xp.finfo(real).tiny)
+        w = w / xp.maximum(w.sum(), xp.finfo(real).tiny)  # all-zero weights stay zero
+    targets = checks.tokens("targets", targets, K, used, look=False)
+    steps = () if scores.ndim == 2 else (xp.arange(len(scores))[:, None],)
+    of_targets = (*steps, targets, xp.arange(shape[-1]))
+    # The scores may be many: few passes over them, and none by parts, since those of `Linear` do not
+    # lie step by step in memory
+    p = scores - scores.real.max(axis=-2, keepdims=True)  # so that no exponential overflows
+    hit = p[of_targets]
     xp.exp(p, out=p)
-    total = p.sum(axis=-2, keepdims=True)
-    p *= w[..., None, :] / total
-    place = xp.ogrid[tuple(map(slice, targets.shape))]
-    p[(*place[:-2], targets, place[-1])] -= w[..., None, :]
-    return ((xp.log(total) - hit)[..., 0, :] * w).sum()
+    total = p.sum(axis=-2)
+    loss = ((xp.log(total) - hit) * w).sum()
+    p *= (w / total)[..., None, :]
+    p[of_targets] -= w
+    return loss, p
 
 
 def mse(pred: Array, target: Array) -> tuple[Any, Array]:

@@ -2,8 +2,9 @@
 
 An optimizer's state lies in long arrays like the parameters themselves (see ``parameter.py``), so an
 update is a handful of operations on whatever stretches of memory the parameters occupy: one stretch for
-all of a `Model`. The equations are written out in ``_update``, which sees one stretch at a time; every
-operation is in place. By name, for saving, the state comes from ``state_dict``.
+all of a `Model`. The equations are written out in ``_update``, which sees a block at a time, short
+enough to stay in the cache from one operation to the next; every operation is in place. By name, for
+saving, the state comes from ``state_dict``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy as np
 
 from . import checks
 from .backend import Array, array_module, to_host
-from .parameter import Parameter, check_names, check_parameters, stretches
+from .parameter import Parameter, blocks, check_names, check_parameters, stretches
 from .pool import parallel, shares
 
 Schedule = Callable[[int], float]
 
-LEAST = 1 << 14  # numbers for each thread; fewer are not worth the handing over
+LEAST = 1 << 16  # numbers for each thread; fewer are not worth the handing over
 
 
 class Optimizer:
@@ -48,6 +49,7 @@ class Optimizer:
         with backend.active():
             zeros = backend.xp.zeros
             self._state = {slot: zeros(size, self.parameters[0].dtype) for slot in self.slots}
+            # Each thread uses one block of this; what is never touched takes no memory
             self._work = zeros(size, self.parameters[0].dtype)
 
     def __repr__(self) -> str:
@@ -67,10 +69,13 @@ class Optimizer:
         self.steps += 1
         for s in stretches(self.parameters):
             state = {slot: array[s.own] for slot, array in self._state.items()}
-            arrays = {"p": s.data, "g": s.grad, "work": self._work[s.own], **state}
+            arrays, work = {"p": s.data, "g": s.grad, **state}, self._work[s.own]
 
-            def update(own: slice, arrays: dict[str, Array] = arrays) -> None:
-                self._update(**{name: a[own] for name, a in arrays.items()}, rate=rate)
+            def update(own: slice, arrays: Any = arrays, work: Array = work) -> None:
+                for block in blocks(work, own):
+                    room = work[own.start : own.start + block.stop - block.start]
+                    parts = {name: array[block] for name, array in arrays.items()}
+                    self._update(**parts, work=room, rate=rate)
 
             parallel(update, shares(s.data, s.data.size, LEAST))
         for p in self.parameters:

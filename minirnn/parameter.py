@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checks
-from .backend import Array, Backend, to_host
+from .backend import Array, Backend, array_module, to_host
+
+BLOCK = 1 << 17  # numbers; a few arrays of so many stay in the cache from one pass to the next
 
 
 class Storage:
@@ -140,7 +142,7 @@ class Layer:
 
     def _versions(self) -> tuple[int, ...]:
         """What a cache remembers of the parameters, to know when it is older than they."""
-        return tuple(p.version for p in self.parameters())
+        return tuple([p.version for p in self.parameters()])
 
     def _check_cache(self, cache: Any, kind: Any) -> None:
         """Raise an error unless `cache` is of this kind, of this layer, and as new as its parameters."""
@@ -194,6 +196,16 @@ def stretches(parameters: Sequence[Parameter]) -> list[Stretch]:
             found.append(Stretch(p.storage.data[place], p.storage.grad[place], own))
             first = None
     return found
+
+
+def blocks(array: Array, own: slice) -> list[slice]:
+    """Cut the part `own` of `array` into blocks, each to be done with before the next is touched.
+
+    It is one block if `array` is on a device, where every pass over a block has to be launched.
+    """
+    size = BLOCK if array_module(array) is np else array.size
+    starts = range(own.start, own.stop, size)
+    return [slice(start, min(start + size, own.stop)) for start in starts]
 
 
 def check_parameters(parameters: Sequence[Parameter]) -> list[Parameter]:

@@ -1,9 +1,12 @@
 """One pool of threads in charge: this package's, with BLAS working on one thread within it.
 
-BLAS by itself splits each product among threads, and leaves what lies between the products, about half
-of the time of a recurrent network, to one of them. Here a scan's batch is split instead, once for a
-whole sequence, and each thread does all there is to do for its columns. Both at once would have them
-wait for one another: BLAS keeps its threads spinning between products.
+BLAS by itself splits each product among threads, and leaves what lies between the products to one of
+them. Here a scan's batch is split instead, once for a whole sequence, and each thread does all there is
+to do for its columns. Both at once would have them wait for one another: BLAS keeps its threads spinning
+for some milliseconds after each product.
+
+Where compiled scans can run (see ``kernels/``), this pool is in charge by default, with as many threads
+as BLAS has been given. Elsewhere it is within `threads`, and by default BLAS is.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,12 +29,71 @@ from .backend import Array, array_module
 
 Result = TypeVar("Result")
 
-_pool: ThreadPoolExecutor | None = None
-_count = 1
+
+class BlasAlone:
+    """A context in which BLAS has one thread; it may be entered by several threads and again within."""
+
+    def __init__(self) -> None:
+        self._lock, self._depth = Lock(), 0
+        self._libraries: list[Any] = []
+        self._before: list[int] = []
+
+    def __enter__(self) -> None:
+        libraries = self.libraries()
+        with self._lock:
+            if not self._depth:
+                self._before = [library.get_num_threads() for library in libraries]
+                self._set([1] * len(self._before))
+            self._depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if not self._depth:
+                self._set(self._before)
+
+    def _set(self, counts: list[int]) -> None:
+        for library, before, count in zip(self._libraries, self._before, counts, strict=True):
+            if before != 1:
+                library.set_num_threads(count)
+
+    def libraries(self) -> list[Any]:
+        """The BLAS libraries of this process, as threadpoolctl sees them when it is first asked."""
+        if not self._libraries:
+            self.look_again()
+        return self._libraries
+
+    def look_again(self) -> None:
+        """See which BLAS libraries there are now: other packages may have loaded some."""
+        from threadpoolctl import ThreadpoolController
+
+        with self._lock:
+            if not self._depth:
+                blas = ThreadpoolController().select(user_api="blas")
+                self._libraries = blas.lib_controllers
+
+    def threads_given(self) -> int:
+        """How many threads BLAS has outside of this context."""
+        counts = [library.get_num_threads() for library in self.libraries()]
+        return max(self._before if self._depth else counts, default=1)
+
+
+_blas_alone = BlasAlone()
+_chosen: int | None = None  # by `threads`; 0 is "blas"
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that wait for work; they are kept."""
+    return ThreadPoolExecutor(workers, "minirnn")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of the threads
 
 
 @contextmanager
-def threads(count: int | None = None) -> Iterator[None]:
+def threads(count: int | str | None = None) -> Iterator[None]:
     """Within a ``with``, use so many threads.
 
     Recurrent networks split the batch, `Linear` the columns of all steps, `softmax_cross_entropy` the
@@ -37,30 +102,32 @@ def threads(count: int | None = None) -> Iterator[None]:
     every time; those for two counts differ by rounding, as sums are added in another order.
 
     Args:
-        count: of threads; None is one for each processor that the process may run on.
+        count: of threads; None is one for each processor that the process may run on, and ``"blas"``
+            leaves threads to BLAS.
 
     Raises:
-        RuntimeError: threadpoolctl is missing, by which BLAS is kept to one thread; or threads are
-            in use already.
+        RuntimeError: threadpoolctl is missing, by which BLAS is kept to one thread; or this is within
+            another ``with`` of the kind.
         ValueError, TypeError: `count` is less than 1, or no integer.
     """
-    global _pool, _count
-    count = processors() if count is None else checks.whole_number("count", count)
-    if _pool is not None:
-        raise RuntimeError(f"threads: {_count} are in use already; one `with` cannot be in another")
+    global _chosen
+    if count != "blas":
+        count = processors() if count is None else checks.whole_number("count", count)
+    if _chosen is not None:
+        used = f"{_chosen} are" if _chosen else "BLAS's are"
+        raise RuntimeError(f"threads: {used} in use already; one `with` cannot be in another")
+    if find_spec("threadpoolctl") is None:
+        raise RuntimeError("threads: needs threadpoolctl: pip install 'minirnn[threads]'")
+    _blas_alone.look_again()
+    _chosen = 0 if count == "blas" else int(count)
     try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        raise RuntimeError("threads: needs threadpoolctl: pip install 'minirnn[threads]'") from None
-    with (
-        ThreadpoolController().limit(limits=1, user_api="blas"),
-        ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="minirnn") as pool,
-    ):
-        _pool, _count = pool, count
-        try:
+        if count == "blas":
             yield
-        finally:
-            _pool, _count = None, 1
+        else:
+            with _blas_alone:
+                yield
+    finally:
+        _chosen = None
 
 
 def processors() -> int:
@@ -68,24 +135,40 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
+def missing_for_compiled() -> str:
+    """The package that compiled scans need and that is not there; empty if they can run."""
+    return next((name for name in ("numba", "threadpoolctl") if find_spec(name) is None), "")
+
+
+def thread_count() -> int:
+    """How many threads of this package are in use; 0 if threads are left to BLAS."""
+    if _chosen is not None:
+        return _chosen
+    return 0 if missing_for_compiled() else _blas_alone.threads_given()
+
+
 def shares(array: Array, size: int, least: int = 1) -> list[slice]:
     """Cut `size` into a slice for each thread, all of at least `least`.
 
     It is one slice if `size` is small, no threads are in use, or `array` is on a device.
     """
-    count = max(1, min(_count if array_module(array) is np else 1, size // least))
+    most = size // least
+    count = max(1, min(thread_count(), most)) if most > 1 and array_module(array) is np else 1
     ends = [size * k // count for k in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result]:
     """Return ``[function(part) for part in parts]``, each on a thread; not to be used within itself."""
-    if _pool is None or len(parts) == 1:
-        return [function(part) for part in parts]
-    # Each with the caller's context, in which NumPy keeps what np.errstate says
-    others = [_pool.submit(copy_context().run, function, part) for part in parts[1:]]
-    try:
-        first = function(parts[0])
-    finally:
-        wait(others)  # for all of them, even if one fails: they write to the same arrays
+    if len(parts) == 1:
+        return [function(parts[0])]
+    pool = _pool(len(parts) - 1)
+    with _blas_alone:
+        # Each with the caller's context, in which NumPy keeps what np.errstate says
+        others = [pool.submit(copy_context().run, function, part) for part in parts[1:]]
+        try:
+            first = function(parts[0])
+        finally:
+            wait(others)  # for all of them, even if one fails: they write to the same arrays
     return [first, *(other.result() for other in others)]

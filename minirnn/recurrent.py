@@ -12,13 +12,15 @@ import numpy as np
 
 from . import checks
 from .backend import Array, Rng, State, generator, get_backend
-from .cache import Cache, Direction
+from .cache import Cache, Direction, directions
 from .cells import Arrays, Cell
 from .init import check_scheme, draw
 from .kernels import choose
+from .kernels.one_step import one_step
 from .layers import dropout_mask
 from .parameter import Layer, Parameter
-from .scan import Saved
+from .recompute import recomputed
+from .scan import Saved, Scan
 from .tokens import OneHotColumns
 
 
@@ -74,24 +76,27 @@ class Recurrent(Layer):
                 f"dropout: got {dropout} with num_layers=1, where it would do nothing: "
                 "it acts between layers; want 0, or two layers or more"
             )
-        self.layers = [self._directions(layer) for layer in range(self.num_layers)]
+        self.layers = [directions(layer, H, self.bidirectional) for layer in range(self.num_layers)]
         self.backend = get_backend(device)
         check_scheme(init)
-        self.scan, self.scan_reason = choose(cell, self.backend, scan)
         dtype, random = checks.float_dtype(dtype), generator(rng)
+        self.scan, self.scan_reason = choose(cell, self.backend, scan, dtype)
+        self._one_step = one_step(cell, self.scan)
         self._parameters: dict[str, Parameter] = {}
+        self._by_letter: dict[str, dict[str, Parameter]] = {}  # of each direction
         self._absent: dict[str, Array] = {}  # biases left out, as zeros
-        self._letters = [n for n in cell.shapes(1, 1) if bias or not n.startswith("b")]
         for d in (d for layer in self.layers for d in layer):
             D = self.input_size if d in self.layers[0] else self.output_size
+            own = self._by_letter[d.name] = {}
             for letter, shape in cell.shapes(D, H).items():
-                if letter not in self._letters:
+                if letter.startswith("b") and not bias:
                     self._absent[letter] = self.backend.put(np.zeros(shape, dtype))
                     continue
                 blocks = cell.gates if shape[0] == len(cell.gates) * H else ()
                 value = draw(init, random, letter, shape, H**-0.5, max(1, len(blocks)))
                 name = f"{d.name}.{letter}"
-                self._parameters[name] = Parameter(name, value.astype(dtype), self.backend, blocks)
+                own[letter] = Parameter(name, value.astype(dtype), self.backend, blocks)
+                self._parameters[name] = own[letter]
 
     def __repr__(self) -> str:
         return (
@@ -126,6 +131,7 @@ class Recurrent(Layer):
         dropout_rng: Rng = None,
         *,
         check_finite: bool = False,
+        recompute_every: int | str | None = None,
     ) -> tuple[Array, State, Cache]:
         """Run over whole sequences.
 
@@ -136,6 +142,9 @@ class Recurrent(Layer):
             dropout_rng: drops out between layers if given, and not otherwise.
             check_finite: look for NaN and infinity in `x` and `state` first (and, on a device, for
                 tokens out of range, which on the host are always looked for).
+            recompute_every: for long sequences: keep the state every so many steps, or every √T with
+                ``"sqrt"``, and compute the gates again in `backward`, which costs a second pass forward.
+                `x` is then not copied: leave it as it is until `backward`. See ``minirnn/recompute.py``.
 
         Returns:
             ``ys`` (T, H·directions, N), the top layer's h, zero beyond each length; the final
@@ -157,13 +166,14 @@ class Recurrent(Layer):
                 checks.finite("x", x, mask)
             for part in state:
                 checks.finite("state", part)
-        random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
+        scan = recomputed(self.scan, recompute_every, T)
         with self.backend.active():
-            return self._forward(x, state, mask, random)
+            return self._forward(scan, x, state, mask, dropout_rng)
 
     def _forward(
-        self, x: Array, state: State, mask: Array | None, random: np.random.Generator | None
+        self, scan: Scan, x: Array, state: State, mask: Array | None, dropout_rng: Rng
     ) -> tuple[Array, State, Cache]:
+        random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
         xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
         scans: list[tuple[Direction, Saved]] = []
         masks: list[Array | None] = []
@@ -171,7 +181,7 @@ class Recurrent(Layer):
         for layer in self.layers:
             outputs = []
             for d in layer:
-                ys, final, saved = self.scan.forward(
+                ys, final, saved = scan.forward(
                     self.cell,
                     self._arrays(d),
                     x[d.time],
@@ -189,7 +199,7 @@ class Recurrent(Layer):
             masks.append(dropped)
         new_state = tuple(xp.stack(parts) for parts in zip(*finals, strict=True))
         letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
-        return x, new_state, Cache(self, self._versions(), letters, scans, masks, mask, T, N)
+        return x, new_state, Cache(self, self._versions(), letters, scan, scans, masks, mask, T, N)
 
     def backward(
         self, cache: Cache, dys: Array | None = None, dstate: State | None = None
@@ -209,13 +219,14 @@ class Recurrent(Layer):
                 network's, or older than the parameters.
         """
         self._check_cache(cache, Cache)
-        zeros = self._zeros(cache.N)
-        parts = zeros if dstate is None else checks.state_parts("dstate", dstate, self.cell.states)
-        if dys is None and (dstate is None or all(part is None for part in parts)):
+        final = self._zeros(cache.N)
+        if dstate is not None:
+            parts = checks.state_parts("dstate", dstate, self.cell.states)
+            pairs = zip(parts, final, strict=True)
+            given = tuple(zero if part is None else part for part, zero in pairs)
+            final = self._check_state("dstate", given, cache.N)
+        if dys is None and (dstate is None or all(part is None for part in dstate)):
             raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
-        pairs = zip(parts, zeros, strict=True)
-        parts = tuple(zero if part is None else part for part, zero in pairs)
-        final = self._check_state("dstate", parts, cache.N)
         if dys is not None:
             dys = checks.on_device("dys", dys, self.backend)
             dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
@@ -235,15 +246,15 @@ class Recurrent(Layer):
             dx: Array | None = None
             for _ in layer:
                 d, saved = scans.pop()
-                dx_d, dstate, dP = self.scan.backward(
+                dx_d, dstate, dP = cache.scan.backward(
                     saved,
                     None if dys is None else dys[:, d.rows][d.time],
                     tuple(part[d.place] for part in final),
                 )
                 for part, value in zip(initial, dstate, strict=True):
                     part[d.place] = value
-                for letter in self._letters:
-                    self._parameters[f"{d.name}.{letter}"].grad += dP[letter]
+                for letter, p in self._by_letter[d.name].items():
+                    p.grad += dP[letter]
                 if dx_d is not None:
                     dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]
             dys = dx  # the input of this layer is the output of the one below
@@ -274,14 +285,14 @@ class Recurrent(Layer):
             x_t = checks.real_numbers("x_t", x_t, self.dtype)
         N = x_t.shape[-1]
         state = self._zeros(N) if state is None else self._check_state("state", state, N)
-        new: list[State] = []
         with self.backend.active():
-            for (d,) in self.layers:
-                old = tuple(part[d.place] for part in state)
-                new.append(self.cell.forward(self._arrays(d), x_t, old)[0])
+            new = []
+            for (d,), old in zip(self.layers, zip(*state, strict=True), strict=True):
+                new.append(self._one_step(self.cell, self._arrays(d), x_t, old))
                 x_t = new[-1][0]
-            stacked = tuple(self.backend.xp.stack(p) for p in zip(*new, strict=True))
-        return stacked[0][-1].copy(), stacked
+            shape, concatenate = self._state_shape(N), self.backend.xp.concatenate
+            parts = [concatenate(part).reshape(shape) for part in zip(*new, strict=True)]
+            return x_t.copy(), tuple(parts)
 
     def last(self, state: State) -> Array:
         """The top layer's final h, both directions on top of one another: (H·directions, N)."""
@@ -296,18 +307,10 @@ class Recurrent(Layer):
         dstate[0][-self.num_directions :] = dh.reshape(self.num_directions, self.hidden_size, -1)
         return dstate
 
-    def _directions(self, layer: int) -> tuple[Direction, ...]:
-        H, first = self.hidden_size, layer * self.num_directions
-        forward = Direction(f"l{layer}", first, slice(None), slice(0, H))
-        if not self.bidirectional:
-            return (forward,)
-        backwards = slice(None, None, -1)
-        return forward, Direction(f"l{layer}.reverse", first + 1, backwards, slice(H, 2 * H))
-
     def _arrays(self, d: Direction) -> Arrays:
         """The parameters of one scan by letter, as they are now."""
-        own = {letter: self._parameters[f"{d.name}.{letter}"].data for letter in self._letters}
-        return own | self._absent
+        own = {letter: p.data for letter, p in self._by_letter[d.name].items()}
+        return own | self._absent if self._absent else own
 
     def _zeros(self, N: int) -> State:
         """A state, or a state's gradient, of zeros."""
@@ -316,11 +319,10 @@ class Recurrent(Layer):
 
     def _check_state(self, name: str, value: State, N: int) -> State:
         """The parts of `value`, checked and cast."""
-        letters, shape = self.cell.states, self._state_shape(N)
+        letters, shape, dtype = self.cell.states, self._state_shape(N), self.dtype
         parts = zip(letters, checks.state_parts(name, value, letters), strict=True)
         return tuple(
-            checks.numbers(f"{name} {letter}", part, shape, self.dtype, self.backend)
-            for letter, part in parts
+            [checks.numbers(f"{name} {s}", part, shape, dtype, self.backend) for s, part in parts]
         )
 
     def _state_shape(self, N: Any) -> tuple[Any, ...]:

@@ -51,6 +51,9 @@ def next_token_probabilities(
         temperature, top_k = 1.0, 1
     with np.errstate(over="ignore"):  # a difference may become -inf, and its exponential 0
         p: Host = np.exp((values - values.max(axis=0)) / temperature)
+    if top_k is None and (top_p is None or top_p == 1):
+        p /= p.sum(axis=0)
+        return p
     order = np.argsort(-values, axis=0, kind="stable")  # the likeliest first
     ranked = np.take_along_axis(p, order, axis=0)
     if top_k is not None:

@@ -27,7 +27,7 @@ class OneHotColumns:
         return OneHotRows(self)
 
     def __rmatmul__(self, matrix: Array) -> Array:
-        return array_module(matrix).take(matrix, self.tokens, axis=1)
+        return matrix.take(self.tokens, axis=1)
 
 
 class OneHotRows:

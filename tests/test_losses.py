@@ -126,6 +126,20 @@ def test_a_step_alone_and_a_sequence_of_one_agree(T, K, N, seed):
 
 
 @quick
+@given(T=sizes, K=sizes, N=sizes, seed=seeds, weighted=st.booleans())
+def test_scores_may_lie_in_memory_in_any_order(T, K, N, seed, weighted):
+    """`Linear` returns (T, K, N) with time beside the batch."""
+    scores, targets, weights = example(T, K, N, seed)
+    weights = weights if weighted else None
+    loss, dscores = mr.softmax_cross_entropy(scores, targets, weights)
+    for axes in ((1, 0, 2), (2, 1, 0), (0, 2, 1)):
+        turned = np.ascontiguousarray(scores.transpose(axes)).transpose(np.argsort(axes))
+        loss2, dscores2 = mr.softmax_cross_entropy(turned, targets, weights)
+        assert loss2 == pytest.approx(loss, rel=1e-12, abs=1e-15)
+        np.testing.assert_allclose(dscores2, dscores, rtol=1e-12, atol=1e-15)
+
+
+@quick
 @given(seed=seeds, factor=st.floats(1e-3, 1e3))
 def test_only_the_ratios_of_weights_matter(seed, factor):
     scores, targets, weights = example(3, 4, 2, seed)
@@ -152,10 +166,11 @@ def test_a_mask_of_truth_values_will_do_for_weights():
     assert same_bits(dscores, dscores2)
 
 
-@pytest.mark.parametrize("weights", [None, np.ones((0, 2))], ids=["none", "ones"])
-def test_no_steps_give_no_loss(weights):
-    scores = np.zeros((0, 3, 2), np.float32)
-    loss, dscores = mr.softmax_cross_entropy(scores, np.zeros((0, 2), int), weights)
+@pytest.mark.parametrize("shape", [(0, 3, 2), (2, 3, 0), (3, 0)], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_columns_give_no_loss(shape, weighted):
+    scores, targets = np.zeros(shape, np.float32), np.zeros((*shape[:-2], shape[-1]), int)
+    loss, dscores = mr.softmax_cross_entropy(scores, targets, targets + 1 if weighted else None)
     assert loss == 0
     assert same_bits(dscores, scores)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.optim import stretches
+from minirnn import optim, parameter
+from minirnn.parameter import blocks, stretches
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -201,6 +203,34 @@ def test_positions_that_follow_one_another_in_two_models_are_not_one_stretch():
     mr.SGD(some, lr=0.1).step()
     for p, value in zip(some, before, strict=True):
         np.testing.assert_allclose(p.data, value - 0.1 * p.grad, atol=1e-6)
+
+
+def test_blocks_follow_one_another_to_the_end(monkeypatch):
+    monkeypatch.setattr(parameter, "BLOCK", 4)
+    array = np.arange(20)
+    for start, stop in ((0, 20), (0, 3), (5, 13), (6, 7), (3, 17)):
+        found = blocks(array, slice(start, stop))
+        assert np.concatenate([array[b] for b in found]).tolist() == list(range(start, stop))
+        assert {b.stop - b.start for b in found[:-1]} <= {4}
+        assert 1 <= found[-1].stop - found[-1].start <= 4
+
+
+@each_optimizer
+@pytest.mark.parametrize("block", [1, 7, 35, 64])
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_blocks_give_the_same_bits_as_one(monkeypatch, make, options, block, count):
+    """117 numbers: the last block of a thread is shorter, or all it has is shorter than a block."""
+    monkeypatch.setattr(optim, "LEAST", 1)
+    for dtype in ("float32", "float64"):
+        found = []
+        for size, threads in ((1 << 17, nullcontext()), (block, mr.threads(count))):
+            monkeypatch.setattr(parameter, "BLOCK", size)
+            model = small_model(dtype)
+            optimizer = make(model.parameters(), lr=0.1, **options)
+            with threads:
+                train(model, optimizer, 3)
+            found.append(model.state_dict() | optimizer.state_dict())
+        assert all_same_bits(*found)
 
 
 @each_optimizer
@@ -497,11 +527,34 @@ def test_an_infinite_bound_only_measures():
     assert same_bits(flat(model), before)
 
 
-def test_a_norm_that_is_not_finite_shows_in_the_gradients():
-    model = with_gradients(0)
-    model.parameters()[0].grad[0, 0] = np.nan
-    assert math.isnan(mr.clip_grad_norm(model.parameters(), 1.0))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bound", [1.0, math.inf])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_norm_that_is_not_finite_shows_in_the_gradients(dtype, bound, value, place):
+    model = with_gradients(0, dtype=dtype)
+    model.parameters()[place].grad[place, place] = value
+    norm = mr.clip_grad_norm(model.parameters(), bound)
+    np.testing.assert_equal(float(norm), abs(value))
     assert np.isnan(flat(model)).all()
+
+
+def test_a_norm_too_large_for_double_precision_is_not_finite():
+    model = with_gradients(0, scale=1e160)
+    assert mr.clip_grad_norm(model.parameters(), math.inf) == math.inf
+    assert np.isnan(flat(model)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("block", [1, 7, 1 << 17])
+def test_the_norm_is_summed_in_double_precision_over_all_blocks(monkeypatch, dtype, block):
+    monkeypatch.setattr(parameter, "BLOCK", block)
+    model = with_gradients(0, dtype=dtype)
+    before = flat(model).astype(float)
+    assert mr.clip_grad_norm(model.parameters(), 1.0) == pytest.approx(
+        np.linalg.norm(before), rel=1e-12
+    )
+    np.testing.assert_allclose(flat(model), before / np.linalg.norm(before), rtol=1e-6)
 
 
 def test_large_gradients_in_single_precision_are_clipped_and_not_erased():

@@ -14,14 +14,20 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minirnn as mr
-from minirnn import layers
+from minirnn import layers, optim, pool
 from minirnn.cells import CELLS
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
-from minirnn.pool import parallel, shares
+from minirnn.pool import parallel, shares, thread_count
 
 T, D, H, N = 5, 3, 4, 3 * LEAST + 2  # N is enough for three threads, in unequal shares
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=[cell.name for cell in CELLS])
 each_count = pytest.mark.parametrize("count", [2, 3])
+
+
+@pytest.fixture(autouse=True)
+def threads_are_blas_s_by_default(monkeypatch):
+    """As where no scan is compiled."""
+    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "numba")
 
 
 def close(a, b):
@@ -203,7 +209,9 @@ def test_cross_entropy(rng, count, steps, weighted):
         mr.AdamW,
     ],
 )
-def test_optimizers_to_the_same_bits(make):
+def test_optimizers_to_the_same_bits(monkeypatch, make):
+    monkeypatch.setattr(optim, "LEAST", 1 << 14)  # enough for three threads, in unequal shares
+
     def trained():
         rng = np.random.default_rng(0)
         model = mr.Model(a=mr.Linear(250, 200, rng=0), b=mr.Linear(3, 2, rng=1))
@@ -260,7 +268,7 @@ def test_there_are_so_many_threads_at_work_at_once(count):
             assert [part for part, _ in results] == list(range(count))
             assert len({thread for _, thread in results}) == count
         assert threading.get_ident() in {thread for _, thread in results}
-    assert not any(t.name.startswith("minirnn") for t in threading.enumerate())
+    assert len(pool._pool(count - 1)._threads) == count - 1  # they wait for more to do
     alone = parallel(lambda part: threading.get_ident(), list(range(count)))
     assert set(alone) == {threading.get_ident()}
 
@@ -346,3 +354,59 @@ def test_what_cannot_be(monkeypatch):
     with pytest.raises(RuntimeError, match=r"minirnn\[threads\]"), mr.threads(2):
         pass
     assert len(shares(np.zeros(1), 9)) == 1
+
+
+def test_by_default_as_many_as_blas_has_where_scans_are_compiled(monkeypatch):
+    assert thread_count() == 0
+    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    with threadpool_limits(1, "blas"):
+        assert thread_count() == 1
+    with threadpool_limits(2, "blas"):
+        given = max(blas())
+        assert thread_count() == given
+        with mr.threads("blas"):
+            assert thread_count() == 0
+            assert max(blas()) == given
+
+
+def test_within_parallel_blas_is_alone(monkeypatch):
+    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    pool._blas_alone.look_again()
+    with threadpool_limits(2, "blas"):
+        before = blas()
+        found = parallel(lambda part: (max(blas()), thread_count()), [0, 1])
+        assert set(found) == {(1, max(before))}
+        with pytest.raises(ZeroDivisionError):
+            parallel(lambda part: 1 // part, [0, 1])
+        assert blas() == before
+
+
+def test_threads_of_the_user_leave_blas_as_it_was(monkeypatch):
+    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    barrier, found = threading.Barrier(3, timeout=60), []
+
+    def work():
+        barrier.wait()
+        for _ in range(50):
+            found.extend(parallel(lambda part: part, [0, 1]))
+
+    with threadpool_limits(2, "blas"):
+        before = blas()
+        workers = [threading.Thread(target=work) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert blas() == before
+    assert found.count(0) == found.count(1) == 150
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+def test_a_forked_process_has_threads_of_its_own():
+    with mr.threads(2):
+        assert parallel(abs, [-1, -2]) == [1, 2]
+        child = os.fork()
+        if not child:
+            os._exit(0 if parallel(abs, [-1, -2]) == [1, 2] else 1)
+        assert os.waitpid(child, 0)[1] == 0

@@ -12,13 +12,15 @@ import numpy as np
 
 from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
+from ..pool import missing_for_compiled
 from ..scan import GenericScan, Scan
 from .numpy_gru import GRUResetBeforeSteps, GRUSteps
 from .numpy_scan import NumpyScan, Steps
 from .numpy_steps import LSTMSteps, RNNSteps
 from .threaded import ThreadedScan
 
-SCANS = ("auto", "generic", "numpy")
+SCANS = ("auto", "generic", "numpy", "numba")
+NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
 
 _NUMPY_STEPS: dict[type, Callable[[Any], Steps]] = {
     RNNCell: RNNSteps,
@@ -29,12 +31,14 @@ _NUMPY_STEPS: dict[type, Callable[[Any], Steps]] = {
 
 
 def available(cell: Cell, backend: Backend) -> tuple[str, ...]:
-    """The names of the scans that can run this cell on this device."""
-    in_place = backend.xp is np and type(cell) in _NUMPY_STEPS
-    return ("generic", "numpy") if in_place else ("generic",)
+    """The names of the scans that can run this cell on this device, the fastest one last."""
+    obstacles = {name: _obstacle(name, cell, backend) for name in SCANS[1:]}
+    return tuple(name for name, obstacle in obstacles.items() if not obstacle)
 
 
-def choose(cell: Cell, backend: Backend, scan: str = "auto") -> tuple[Scan, str]:
+def choose(
+    cell: Cell, backend: Backend, scan: str = "auto", dtype: Any = np.float32
+) -> tuple[Scan, str]:
     """Return the scan to run and why it is this one.
 
     Raises:
@@ -42,15 +46,41 @@ def choose(cell: Cell, backend: Backend, scan: str = "auto") -> tuple[Scan, str]
     """
     if scan not in SCANS:
         raise ValueError(f"scan: got {scan!r}, want one of {', '.join(map(repr, SCANS))}")
+    if scan != "auto":
+        obstacle = _obstacle(scan, cell, backend)
+        if obstacle:
+            raise ValueError(f"scan: {scan!r} cannot run here: {obstacle}")
+        return _scan(scan, cell), f'because scan="{scan}" was asked for'
+    can_run = available(cell, backend)
+    if "numba" in can_run and np.dtype(dtype) == np.float32:
+        return _scan("numba", cell), "the fastest one on this device"
+    compiled = _obstacle("numba", cell, backend) or f"it is made for float32, and this is {dtype}"
+    if "numpy" in can_run:
+        return _scan("numpy", cell), f"not the numba scan, because {compiled}"
+    return GenericScan(), f"not the numpy scan, because {_obstacle('numpy', cell, backend)}"
+
+
+def _obstacle(scan: str, cell: Cell, backend: Backend) -> str:
+    """Why a scan cannot run a cell on a device; empty if it can."""
     if scan == "generic":
-        return GenericScan(), 'because scan="generic" was asked for'
-    if "numpy" in available(cell, backend):
-        return ThreadedScan(
-            NumpyScan(_NUMPY_STEPS[type(cell)](cell))
-        ), "the fastest one on this device"
-    obstacle = f"{cell.name} has no in-place steps in minirnn/kernels"
+        return ""
     if backend.xp is not np:
-        obstacle = f"the parameters are on {backend.name}, for which there is no kernel"
+        return f"the parameters are on {backend.name}, for which there is no kernel"
     if scan == "numpy":
-        raise ValueError(f'scan: "numpy" cannot run here: {obstacle}')
-    return GenericScan(), f"not the numpy scan, because {obstacle}"
+        known = type(cell) in _NUMPY_STEPS
+        return "" if known else f"{cell.name} has no in-place steps in minirnn/kernels"
+    if type(cell) not in NUMBA_CELLS:
+        return f"{cell.name} has no compiled steps in minirnn/kernels"
+    missing = missing_for_compiled()
+    return f"{missing} is missing: pip install 'minirnn[numba]'" if missing else ""
+
+
+def _scan(name: str, cell: Cell) -> Scan:
+    if name == "generic":
+        return GenericScan()
+    in_place = NumpyScan(_NUMPY_STEPS[type(cell)](cell))
+    if name == "numpy":
+        return ThreadedScan(in_place)
+    from .numba_scan import NumbaScan  # Numba takes a while to import
+
+    return NumbaScan(cell, ThreadedScan(in_place))

@@ -12,11 +12,9 @@ allocated inside the loops.
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from ..backend import Array, State
 from ..cells import Arrays, Cell
 from ..products import SideBySide, SumOfProducts, steps_at_once
 from ..tokens import add_up_columns
+from .memory import one_block
 
 
 @dataclass
@@ -95,19 +94,6 @@ class Steps(Protocol):
 
     def gradients(self, s: NumpySaved, totals: list[Array]) -> dict[str, Array]:
         """The gradients of P by name, from the sums of those products."""
-
-
-def one_block(dtype: Any, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
-    """Return uninitialised arrays that lie in one block of memory.
-
-    One large allocation instead of several, because the C library gives memory back to the system
-    at the end of a call if its largest block was small beside the sum of them, and getting it again
-    costs a page fault every 4 KiB.
-    """
-    block = np.empty(sum(math.prod(shape) for shape in shapes), dtype)
-    ends = itertools.accumulate(math.prod(shape) for shape in shapes)
-    parts = zip(ends, shapes, strict=True)
-    return [block[end - math.prod(shape) : end].reshape(shape) for end, shape in parts]
 
 
 class NumpyScan:

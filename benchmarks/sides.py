@@ -1,0 +1,122 @@
+"""The sides that are compared: which there are here, and minirnn's and the textbook's.
+
+A side is made for one cell and size, and gives a function for each part: forward of the recurrent
+layers, forward and backward of them, and the whole training step (forward, loss, backward, clipping,
+Adam). All sides start from the same weights' distribution and read the same data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import minirnn as mr
+from minirnn.backend import get_backend
+from minirnn.kernels import available
+
+from . import textbook
+from .sizes import Data, Size
+from .timing import Side
+
+Parts = dict[str, Side]
+
+# A small rate: a network that had learnt its only batch by heart would meet other numbers, some of them
+# so small that processors take long over them, and how many depends on how long it has been measured.
+LR, CLIP = 1e-6, 5.0
+LABELS = {
+    "generic": "minirnn generic",
+    "numpy": "minirnn numpy",
+    "numba": "minirnn numba",
+    "torch": "PyTorch",
+    "compiled": "PyTorch compiled",
+    "torch cells": "PyTorch cells",
+    "textbook": "textbook NumPy",
+    "products": "products alone",
+    "large": "large products",
+}
+
+
+class Unavailable(Exception):
+    """A side that cannot run here, and why."""
+
+
+def scans(device: str) -> list[str]:
+    """The scans of minirnn that run on this device; the plain one is last, as the slowest."""
+    found = available(mr.LSTM(1, 1, device=device).cell, get_backend(device))
+    return [scan for scan in found if scan != "generic"] + ["generic"]
+
+
+def network(
+    cell: str, size: Size, scan: str, device: str = "cpu", dtype: str = "float32"
+) -> mr.Model:
+    """The recurrent layers and the output layer."""
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "rng": 0}
+    rnn = getattr(mr, cell)(size.D, size.H, size.layers, scan=scan, **options)
+    return mr.Model(rnn=rnn, out=mr.Linear(size.H, size.K, **options))
+
+
+def minirnn_parts(cell: str, size: Size, data: Data, scan: str, device: str = "cpu") -> Parts:
+    """Our own side."""
+    model = network(cell, size, scan, device)
+    rnn: Any = model.rnn
+    out: Any = model.out
+    parameters = model.parameters()
+    optimizer = mr.Adam(parameters, LR)
+    x, targets, dys = (mr.to_device(part, device) for part in data)
+    loss_of = mr.mse if size.task == "value" else mr.softmax_cross_entropy
+
+    def forward() -> None:
+        rnn.forward(x)
+
+    def backward() -> None:
+        cache = rnn.forward(x)[2]
+        if size.last:
+            rnn.backward(cache, None, rnn.last_backward(dys))
+        else:
+            rnn.backward(cache, dys)
+
+    def step() -> None:
+        ys, state, cache = rnn.forward(x)
+        scores, out_cache = out.forward(rnn.last(state) if size.last else ys)
+        _, dscores = loss_of(scores, targets)
+        optimizer.zero_grad()
+        dh = out.backward(out_cache, dscores)
+        if size.last:
+            rnn.backward(cache, None, rnn.last_backward(dh))
+        else:
+            rnn.backward(cache, dh)
+        mr.clip_grad_norm(parameters, CLIP)
+        optimizer.step()
+
+    return {"forward": forward, "backward": backward, "step": step}
+
+
+def textbook_parts(cell: str, size: Size, data: Data) -> Parts:
+    """The plain NumPy implementation of ``textbook.py``."""
+    weights = network(cell, size, "generic").state_dict()
+    net = textbook.Network(cell, size.layers, weights)
+    optimizer = textbook.Adam(net.weights, LR)
+    x, targets, dys = textbook.batch_first(size, data)
+
+    def forward() -> None:
+        net.forward(x)
+
+    def backward() -> None:
+        _, saved = net.forward(x)
+        net.backward(saved, dys)
+
+    def step() -> None:
+        _, gradients = net.loss(x, targets, size.task)
+        optimizer.update(textbook.clip(gradients, CLIP))
+
+    return {"forward": forward, "backward": backward, "step": step}
+
+
+def make(side: str, cell: str, size: Size, data: Data, device: str = "cpu") -> Parts:
+    """The side of that name."""
+    if side == "textbook":
+        return textbook_parts(cell, size, data)
+    if side in ("torch", "compiled"):
+        from .torch_sides import torch_parts
+
+        return torch_parts(cell, size, data, device, side == "compiled")
+    return minirnn_parts(cell, size, data, side, device)

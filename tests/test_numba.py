@@ -1,0 +1,225 @@
+"""The compiled scan: its products, its tanh, sizes around the edges of blocks, and how it is chosen."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minirnn as mr
+from minirnn import kernels
+
+numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
+
+from minirnn.kernels import numba_loops, numba_steps  # noqa: E402
+from minirnn.kernels.numba_products import (  # noqa: E402
+    LANES,
+    Left,
+    Right,
+    Rows,
+    blocks_at_once,
+    product,
+)
+
+CELLS = {
+    "RNN": mr.RNN,
+    "RNN relu": lambda *sizes, **options: mr.RNN(*sizes, activation="relu", **options),
+    "LSTM": mr.LSTM,
+    "LSTM relu": lambda *sizes, **options: mr.LSTM(*sizes, activation="relu", **options),
+    "GRU": mr.GRU,
+}
+each_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def everything(rnn, x, state, lengths, dys, dstate):
+    """All that forward and backward give, by name."""
+    rnn.zero_grad()
+    ys, final, cache = rnn.forward(x, state, lengths)
+    dx, initial = rnn.backward(cache, dys, dstate)
+    found = {"ys": ys} | ({} if dx is None else {"dx": dx})
+    found |= {f"{s} after": part for s, part in zip(rnn.cell.states, final, strict=True)}
+    found |= {f"d{s} before": part for s, part in zip(rnn.cell.states, initial, strict=True)}
+    found |= {p.name: p.grad.copy() for p in rnn.parameters()}
+    return found | {name: cache[name] for name in cache.names()}
+
+
+def assert_close(got, wanted, tol):
+    assert list(got) == list(wanted)
+    for name, value in wanted.items():
+        assert got[name].shape == value.shape, name
+        size = max(np.abs(value).max(initial=0), 1e-6)
+        assert np.abs(got[name] - value).max(initial=0) <= tol * size, name
+
+
+@st.composite
+def problems(draw):
+    sizes = [draw(st.integers(*limits)) for limits in ((1, 6), (1, 15), (1, 36), (1, 70))]
+    return *sizes, draw(st.booleans()), draw(st.booleans()), draw(st.integers(0, 2**32))
+
+
+@each_cell
+@pytest.mark.parametrize(("dtype", "tol"), [("float64", 1e-12), ("float32", 2e-4)])
+@given(problem=problems())
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_any_size_agrees_with_the_equations(cell, dtype, tol, problem):
+    T, N, D, H, tokens, padded, seed = problem
+    random = np.random.default_rng(seed)
+    plain, compiled = (
+        CELLS[cell](D, H, dtype=dtype, rng=seed, scan=s) for s in ("generic", "numba")
+    )
+    x = random.integers(0, D, (T, N)) if tokens else random.standard_normal((T, D, N))
+    state = tuple(random.standard_normal((1, H, N)) for _ in plain.cell.states)
+    dstate = tuple(random.standard_normal((1, H, N)) for _ in plain.cell.states)
+    dys = random.standard_normal((T, H, N))
+    lengths = random.integers(0, T + 1, N) if padded else None
+    given = (x, state, lengths, dys, dstate)
+    assert_close(everything(compiled, *given), everything(plain, *given), tol)
+
+
+@each_cell
+@pytest.mark.parametrize("tokens", [False, True])
+def test_more_columns_than_are_multiplied_at_a_time(cell, tokens, rng):
+    T, N, D, H = 23, 57, 20, 18
+    assert T * N > 2 * numba_loops.BACKWARD_COLUMNS > 2 * numba_loops.FORWARD_COLUMNS
+    plain, compiled = (
+        CELLS[cell](D, H, 2, True, dtype="float64", rng=1, scan=s) for s in ("generic", "numba")
+    )
+    x = rng.integers(0, D, (T, N)) if tokens else rng.standard_normal((T, D, N))
+    given = (x, None, rng.integers(0, T + 1, N), rng.standard_normal((T, 2 * H, N)), None)
+    assert_close(everything(compiled, *given), everything(plain, *given), 1e-12)
+
+
+@numba.njit
+def multiply(M, V, out, initial, starts, left, right, depth, zero):
+    shape = (1, LANES) if zero else (V * LANES, LANES)
+    start = Rows(initial, 0, 0 if zero else shape[0], LANES)
+    whole = Left(left, 0, 1, starts, depth, M)
+    product(M, V, Rows(out, 0, V * LANES, LANES), start, whole, Right(right, 0, V * LANES, LANES))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_every_shape_of_tile(dtype, repeated, rng):
+    parts, depth = 3, 5
+    for M in range(1, 15):
+        for V in range(1, blocks_at_once(np.dtype(dtype).itemsize) + 1):
+            left = rng.standard_normal((parts * depth, M)).astype(dtype)  # k, m
+            right = rng.standard_normal((parts * depth, V * LANES)).astype(dtype)
+            initial = rng.standard_normal((1 if repeated else M, V * LANES)).astype(dtype)
+            out = np.full((M, V * LANES), np.nan, dtype)
+            starts = np.arange(parts) * depth * M
+            flat = (array.ravel() for array in (left, right))
+            multiply(M, V, out.ravel(), initial.ravel(), starts, *flat, depth, repeated)
+            assert np.allclose(out, initial + left.T @ right, atol=1e-5)
+
+
+@numba.njit
+def tanh_of(x):
+    return np.array([numba_steps.tanh(value) for value in x])
+
+
+def test_tanh_is_right_to_some_units_of_the_last_digit():
+    x = np.concatenate([np.linspace(-10, 10, 200_001), np.logspace(-38, 0, 10_001)])
+    x = x.astype(np.float32)
+    y, right = tanh_of(x), np.tanh(x.astype(np.float64))
+    assert y.dtype == np.float32
+    assert np.abs(y - right).max() <= 4e-7
+    assert (np.abs(y - right) <= 5e-7 * np.abs(right)).all()
+    assert np.abs(y).max() <= 1
+    assert np.allclose(tanh_of(np.array([-np.inf, np.inf], np.float32)), [-1, 1], rtol=1e-7)
+    assert np.isnan(tanh_of(np.array([np.nan], np.float32))[0])
+
+
+@each_cell
+def test_what_is_not_a_number_stays_in_its_sequence(cell, rng):
+    rnn = CELLS[cell](3, 5, rng=0, scan="numba")
+    x = rng.standard_normal((4, 3, 3)).astype(np.float32)
+    x[2, 1, 1] = np.nan
+    ys, (h, *_), _ = rnn.forward(x)
+    assert np.isnan(ys[2:, :, 1]).all()
+    assert np.isnan(h[..., 1]).all()
+    assert np.isfinite(ys[:, :, ::2]).all()
+    assert np.isfinite(ys[:2]).all()
+
+
+@each_cell
+def test_results_are_the_callers_to_keep(cell, rng):
+    for N in (1, 2):
+        rnn = CELLS[cell](2, 16, rng=0, scan="numba")
+        x = rng.standard_normal((3, 2, N)).astype(np.float32)
+        ys, state, cache = rnn.forward(x)
+        dys = np.ones_like(ys)
+        first = rnn.backward(cache, dys)[0].copy()
+        for array in (x, ys, *state, cache["l0.h"]):
+            array[...] = np.nan
+        assert np.array_equal(rnn.backward(cache, dys)[0], first)
+
+
+def test_arrays_of_any_strides_run_what_was_compiled_once(rng):
+    x = rng.standard_normal((4, 3, 64)).astype(np.float32)
+    rnn = mr.LSTM(3, 5, bidirectional=True, rng=0, scan="numba")
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    wide = np.repeat(x, 2, axis=2)
+    wanted = rnn.forward(x)[0]
+    for same in (frozen, wide[..., ::2], x.transpose(2, 1, 0).copy().transpose(2, 1, 0)):
+        assert np.array_equal(rnn.forward(same)[0], wanted)
+    tokens = rng.integers(0, 3, (64, 4)).T
+    assert np.array_equal(rnn.forward(tokens)[0], rnn.forward(tokens.copy())[0])
+    assert len(numba_loops.forward.signatures) <= 2  # float32, float64
+    assert len(numba_loops.backward.signatures) <= 2
+
+
+def test_users_may_have_threads_of_their_own(rng):
+    rnn, x = mr.GRU(3, 20, rng=0, scan="numba"), rng.standard_normal((9, 3, 64))
+    wanted, found = rnn.forward(x)[0], [None] * 4
+
+    def work(k):
+        for _ in range(5):
+            found[k] = rnn.forward(x)[0]
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(np.array_equal(ys, wanted) for ys in found)
+
+
+def test_it_is_the_default_for_float32_and_says_so():
+    assert "numba scan: the fastest" in mr.explain(mr.LSTM(3, 4))
+    double = mr.explain(mr.LSTM(3, 4, dtype="float64"))
+    assert "numpy scan: not the numba scan, because it is made for float32" in double
+    before = mr.explain(mr.GRU(3, 4, reset_after=False))
+    assert "GRU(reset_after=False) has no compiled steps" in before
+    with pytest.raises(
+        ValueError, match=r"scan: 'numba' cannot run here: GRU\(reset_after=False\)"
+    ):
+        mr.GRU(3, 4, reset_after=False, scan="numba")
+
+
+@pytest.mark.parametrize("missing", ["numba", "threadpoolctl"])
+def test_what_is_missing_is_named(missing, monkeypatch):
+    monkeypatch.setattr(kernels, "missing_for_compiled", lambda: missing)
+    why = rf"{missing} is missing: pip install 'minirnn\[numba\]'"
+    with pytest.raises(ValueError, match=f"scan: 'numba' cannot run here: {why}"):
+        mr.RNN(3, 4, scan="numba")
+    assert f"numpy scan: not the numba scan, because {missing} is missing" in mr.explain(
+        mr.RNN(3, 4)
+    )
+
+
+def test_complex_numbers_take_the_numpy_scan(rng):
+    rnn = mr.LSTM(2, 3, dtype="float64", rng=0, scan="numba")
+    x, dys = rng.standard_normal((3, 2, 2)), rng.standard_normal((3, 3, 2))
+
+    def forward(x):
+        ys, _, cache = rnn.forward(x)
+        return (ys * dys).sum(), cache
+
+    backward = lambda cache: {"x": rnn.backward(cache, dys)[0]}  # noqa: E731
+    report = mr.gradcheck(forward, backward, rnn.parameters(), x=x)
+    assert report.worst <= 1e-12, report
