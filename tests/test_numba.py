@@ -97,7 +97,14 @@ def multiply(M, V, out, initial, starts, left, right, depth, zero):
     shape = (1, LANES) if zero else (V * LANES, LANES)
     start = Rows(initial, 0, 0 if zero else shape[0], LANES)
     whole = Left(left, 0, 1, starts, depth, M)
-    product(M, V, Rows(out, 0, V * LANES, LANES), start, whole, Right(right, 0, V * LANES, LANES))
+    product(
+        M,
+        V,
+        Rows(out, 0, V * LANES, LANES),
+        start,
+        whole,
+        Right(right, 0, depth * V * LANES, V * LANES, LANES),
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -12,7 +12,7 @@ from ..backend import Array
 from .numba_products import LANES
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def aligned(size: int, like: Array) -> Array:
     """Zeros of the dtype of `like` whose first one begins a cache line, as vectors want it."""
     room = np.zeros(size + LANES, like.dtype)
@@ -20,7 +20,7 @@ def aligned(size: int, like: Array) -> Array:
     return room[start : start + size]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def block_starts(first: int, count: int, every: int, groups: int, block: int) -> Array:
     """Of each `every` blocks, where `count` of them begin, from the `first` on."""
     found = np.empty(groups * count, np.intp)
@@ -29,7 +29,7 @@ def block_starts(first: int, count: int, every: int, groups: int, block: int) ->
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def to_blocks(columns: Array, blocks: Array, start: int, block: int, add: bool) -> None:
     """Write columns (K, N), with zeros beyond K, or add them."""
     K, N = columns.shape
@@ -51,7 +51,7 @@ def to_blocks(columns: Array, blocks: Array, start: int, block: int, add: bool) 
                     blocks[at + n * LANES] = row[n]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def from_blocks(blocks: Array, start: int, block: int, columns: Array) -> None:
     """Fill columns (K, N)."""
     K, N = columns.shape
@@ -63,7 +63,7 @@ def from_blocks(blocks: Array, start: int, block: int, columns: Array) -> None:
                 row[n] = blocks[place + n * LANES + u]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def copy_where(
     standing: Array, target: Array, t_start: int, source: Array, s_start: int, starts: Array
 ) -> None:
@@ -76,7 +76,7 @@ def copy_where(
                     target[t_start + u] = source[s_start + u] if len(source) else 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def repeat(row: Array, blocks: Array, starts: Array, count: int) -> None:
     """Fill each block with `count` times 16 numbers of `row`."""
     for k in range(len(starts)):
@@ -86,36 +86,41 @@ def repeat(row: Array, blocks: Array, starts: Array, count: int) -> None:
                 blocks[at + u] = row[k * LANES + u]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def pick(
-    tokens: Array, packed: Array, depth: int, bias: Array, blocks: Array, starts: Array
+    tokens: Array, packed: Array, depth: int, bias: Array, blocks: Array, starts: Array, step: int
 ) -> None:
-    """U x + b for tokens (S, N): picked from U in blocks that have been packed one at a time."""
+    """U x + b for tokens (S, N): picked from U in blocks that have been packed one at a time.
+
+    The blocks of a step are `step` from those of the next.
+    """
     N = tokens.shape[1]
     for k in range(len(starts)):
         row = bias[k * LANES : (k + 1) * LANES]
         for t in range(len(tokens)):
             for n in range(N):
-                at = starts[k] + (t * N + n) * LANES
+                at = starts[k] + t * step + n * LANES
                 column = (k * depth + tokens[t, n]) * LANES
                 for u in range(LANES):
                     blocks[at + u] = row[u] + packed[column + u]
 
 
-@njit(nogil=True, cache=True)
-def add_by_token(tokens: Array, blocks: Array, starts: Array, depth: int, total: Array) -> None:
+@njit(nogil=True)
+def add_by_token(
+    tokens: Array, blocks: Array, starts: Array, step: int, depth: int, total: Array
+) -> None:
     """Add each column of the blocks to that of its token: the transpose of `pick`."""
     N = tokens.shape[1]
     for k in range(len(starts)):
         for t in range(len(tokens)):
             for n in range(N):
-                at = starts[k] + (t * N + n) * LANES
+                at = starts[k] + t * step + n * LANES
                 column = (k * depth + tokens[t, n]) * LANES
                 for u in range(LANES):
                     total[column + u] += blocks[at + u]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def pack_rows(M: Array, gates: Array, H: int, depth: int, run: int, at_once: int) -> Array:
     """The right operand of ``M z``: rows of M (G·H, K) as blocks, K padded to `depth` as k.
 
@@ -137,7 +142,7 @@ def pack_rows(M: Array, gates: Array, H: int, depth: int, run: int, at_once: int
     return packed
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def pack_columns(M: Array, gates: Array, H: int, at_once: int) -> Array:
     """The right operand of ``Mᵀ z``: columns of M (G·H, K) as blocks, its rows as k.
 
@@ -159,7 +164,7 @@ def pack_columns(M: Array, gates: Array, H: int, at_once: int) -> Array:
     return packed
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def unpack_rows(
     total: Array, gates: Array, H: int, depth: int, lane: int, column: int, M: Array
 ) -> None:

@@ -1,8 +1,8 @@
 """The loop over time, compiled: forward, and backward through time, for RNN, LSTM and GRU.
 
 Every array is flat, with the addresses computed here. Inputs, gates and states lie in blocks of 16
-units, as ``numba_products.py`` has it: block b of step t in an array of S steps begins at
-``(b S + t) N 16``. Of each 16 hidden units the pre-activations of all gates are neighbouring blocks.
+units, as ``numba_products.py`` has it: of B blocks, block b of step t begins at ``(t B + b) N 16``. Of
+each 16 hidden units the pre-activations of all gates are neighbouring blocks.
 """
 
 from __future__ import annotations
@@ -70,56 +70,72 @@ class Memory(NamedTuple):
     standing: Array  # (T, N), true where a sequence has no such step; or (0, N)
     gates: Array
     gates_start: int
-    gates_block: int  # the distance from one block to the next
+    gates_step: int  # the distance from one step to the next
     h: Array  # blocks of T + 1 steps, the initial state first
     c: Array
 
 
 @njit(nogil=True, inline="always")
 def project(
-    M: int, at_once: int, run: int, out: Rows, starts: Array, bias: Array, left: Left, packed: Array,
-    depth: int,
+    steps: int, M: int, at_once: int, run: int, out: Rows, out_step: int, starts: Array, bias: Array,
+    left: Left, left_step: int, packed: Array, depth: int,
 ) -> None:  # fmt: skip
-    """M columns of the blocks at `starts`: add a product, to a bias if there is one."""
+    """Some steps of M columns of the blocks at `starts`: add a product, to a bias if there is one."""
     for k in range(0, len(starts), run):
         for first in range(k, k + run, at_once):
             width = min(at_once, k + run - first)
-            here = Rows(out.array, out.start + starts[first], out.row, out.block)
-            initial = Rows(bias, first * LANES, 0, LANES) if len(bias) else here
-            right = Right(packed, first * depth * LANES, width * LANES, LANES)
-            product(M, width, here, initial, left, right)
+            place, wide = first * depth * LANES, width * LANES
+            right = Right(packed, place, left.depth * wide, wide, LANES)
+            for s in range(steps):
+                start = out.start + starts[first] + s * out_step
+                here = Rows(out.array, start, out.row, out.block)
+                initial = Rows(bias, first * LANES, 0, LANES) if len(bias) else here
+                begin = left.start + s * left_step
+                a = Left(left.array, begin, left.row, left.parts, left.depth, left.step)
+                product(M, width, here, initial, a, right)
+
+
+@njit(nogil=True)
+def sums_over(steps: int, N: int, a_step: int, z_step: int) -> tuple[Array, int, int, int, int]:
+    """How to walk the columns of some steps: parts, columns in one, and distances in both operands."""
+    if N == 1:  # the columns of all steps are one part
+        return np.zeros(1, np.intp), steps, a_step, z_step, 0
+    return np.arange(steps) * a_step, N, LANES, LANES, z_step
 
 
 @njit(nogil=True, inline="always")
 def add_outer(
-    columns: int, at_once: int, da: Array, starts: Array, z: Array, z_start: int, z_block: int,
+    steps: int, N: int, at_once: int, da: Array, starts: Array, da_step: int, z: Array, z_start: int,
     z_blocks: int, total: Array,
 ) -> None:  # fmt: skip
-    """Add da zᵀ, the sum over columns, to blocks of 16 rows of `total`."""
-    whole = np.zeros(1, np.intp)
+    """Add da zᵀ, the sum over the columns of some steps, to blocks of 16 rows of `total`."""
+    z_step = z_blocks * N * LANES
+    parts, depth, a_column, z_column, z_part = sums_over(steps, N, da_step, z_step)
     for k in range(0, z_blocks, at_once):
-        right = Right(z, z_start + k * z_block, LANES, z_block)
+        right = Right(z, z_start + k * N * LANES, z_part, z_column, N * LANES)
         for j in range(len(starts)):
             place = (j * LANES * z_blocks + k) * LANES
             out = Rows(total, place, z_blocks * LANES, LANES)
-            left = Left(da, starts[j], 1, whole, columns, LANES)
+            left = Left(da, starts[j], 1, parts, depth, a_column)
             product(LANES, min(at_once, z_blocks - k), out, out, left, right)
 
 
 @njit(nogil=True, inline="always")
-def add_up(columns: int, at_once: int, run: int, da: Array, starts: Array, total: Array) -> None:
-    """Add da, summed over columns, to `total`: the product with a row of ones."""
-    one, whole = np.ones(1, da.dtype), np.zeros(1, np.intp)
+def add_up(
+    steps: int, N: int, at_once: int, run: int, da: Array, starts: Array, da_step: int, total: Array
+) -> None:
+    """Add da, summed over the columns of some steps, to `total`: the product with a row of ones."""
+    one = np.ones(1, da.dtype)
+    parts, depth, _, column, part = sums_over(steps, N, 0, da_step)
     for k in range(0, len(starts), run):
         for first in range(k, k + run, at_once):
-            width = min(at_once, k + run - first)
-            block = starts[first + 1] - starts[first] if width > 1 else 0
             out = Rows(total, first * LANES, 0, LANES)
-            left = Left(one, 0, 0, whole, columns, 0)
-            product(1, width, out, out, left, Right(da, starts[first], LANES, block))
+            left = Left(one, 0, 0, parts, depth, 0)
+            right = Right(da, starts[first], part, column, N * LANES)
+            product(1, min(at_once, k + run - first), out, out, left, right)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def runs(count: int, plan: Plan) -> int:
     """How many blocks of pre-activations follow one another."""
     return count if count < plan.blocks else count * plan.h_blocks
@@ -128,81 +144,86 @@ def runs(count: int, plan: Plan) -> int:
 @njit(nogil=True, cache=True)
 def forward(plan: Plan, x: Array, P: Any, state: Any, m: Memory, ys: Array) -> None:
     """Equations (1.1) to (3.7): fills the arrays of `m`, and ys (T, H, N)."""
-    T, N, H, step = plan.T, plan.N, plan.H, plan.N * LANES
+    T, N, H, step, at_once = plan.T, plan.N, plan.H, plan.N * LANES, plan.at_once
     U, W, b, bw = P
     is_tokens, u_count, w_count = plan.x_blocks == 0, len(plan.u_gates), len(plan.w_gates)
+    x_step, h_step = plan.x_blocks * step, plan.h_blocks * step
     u_depth, w_depth = max(plan.D, plan.x_blocks * LANES), plan.h_blocks * LANES
     u_run, w_run = runs(u_count, plan), runs(w_count, plan)
-    U_packed = pack_rows(U, plan.u_gates, H, u_depth, u_run, 1 if is_tokens else plan.at_once)
-    W_packed = pack_rows(W, plan.w_gates, H, w_depth, w_run, plan.at_once)
+    U_packed = pack_rows(U, plan.u_gates, H, u_depth, u_run, 1 if is_tokens else at_once)
+    W_packed = pack_rows(W, plan.w_gates, H, w_depth, w_run, at_once)
     bias = pack_rows(b, plan.u_gates, H, 1, u_run, 1)
     no_bias = bias[:0]
     bw_bias = pack_rows(bw, plan.u_gates[:1] * 0, H, 1, 1, 1) if plan.cell == GRU else no_bias
-    u_starts = block_starts(plan.u_first, u_count, plan.blocks, plan.h_blocks, m.gates_block)
-    w_starts = block_starts(plan.w_first, w_count, plan.blocks, plan.h_blocks, m.gates_block)
-    m_starts = block_starts(3, 1, plan.blocks, plan.h_blocks, m.gates_block)
-    x_starts = block_starts(0, 1, 1, plan.x_blocks, T * step)
-    h_starts = block_starts(0, 1, 1, plan.h_blocks, (T + 1) * step)
-    to_blocks(state[0], m.h, 0, (T + 1) * step, False)
+    u_starts = block_starts(plan.u_first, u_count, plan.blocks, plan.h_blocks, step)
+    w_starts = block_starts(plan.w_first, w_count, plan.blocks, plan.h_blocks, step)
+    m_starts = block_starts(3, 1, plan.blocks, plan.h_blocks, step)
+    x_starts = block_starts(0, 1, 1, plan.x_blocks, step)
+    h_starts = block_starts(0, 1, 1, plan.h_blocks, step)
+    to_blocks(state[0], m.h, 0, step, False)
     if plan.cell == LSTM:
-        to_blocks(state[len(state) - 1], m.c, 0, (T + 1) * step, False)
-    at_once = max(1, FORWARD_COLUMNS // max(1, N))
-    for begin in range(0, T, at_once):
-        end = min(T, begin + at_once)
-        columns, here = (end - begin) * N, m.gates_start + begin * step
+        to_blocks(state[1], m.c, 0, step, False)
+    k = max(1, FORWARD_COLUMNS // max(1, N))
+    for begin in range(0, T, k):
+        end = min(T, begin + k)
+        here = m.gates_start + begin * m.gates_step
         if is_tokens:
-            pick(m.tokens[begin:end], U_packed, u_depth, bias, m.gates, u_starts + here)
+            starts = u_starts + here
+            pick(m.tokens[begin:end], U_packed, u_depth, bias, m.gates, starts, m.gates_step)
         else:
             for t in range(begin, end):
-                to_blocks(x[t], m.x, t * step, T * step, False)
+                to_blocks(x[t], m.x, t * x_step, step, False)
                 if len(m.standing):  # padding may hold anything, even NaN
-                    copy_where(m.standing[t], m.x, t * step, no_bias, 0, x_starts)
-            out = Rows(m.gates, here, LANES, m.gates_block)
-            left = Left(m.x, begin * step, LANES, x_starts, LANES, 1)
-            project(columns, plan.at_once, u_run, out, u_starts, bias, left, U_packed, u_depth)
-        if plan.cell == GRU:
-            repeat(bw_bias, m.gates, m_starts + here, columns)
+                    copy_where(m.standing[t], m.x, t * x_step, no_bias, 0, x_starts)
+            out = Rows(m.gates, here, LANES, step)
+            left = Left(m.x, begin * x_step, LANES, x_starts, LANES, 1)
+            project(
+                end - begin, N, at_once, u_run, out, m.gates_step, u_starts, bias,
+                left, x_step, U_packed, u_depth,
+            )  # fmt: skip
         for t in range(begin, end):
-            out = Rows(m.gates, m.gates_start + t * step, LANES, m.gates_block)
-            left = Left(m.h, t * step, LANES, h_starts, LANES, 1)
-            project(N, plan.at_once, w_run, out, w_starts, no_bias, left, W_packed, w_depth)
+            here = m.gates_start + t * m.gates_step
+            if plan.cell == GRU:
+                repeat(bw_bias, m.gates, m_starts + here, N)
+            out = Rows(m.gates, here, LANES, step)
+            left = Left(m.h, t * h_step, LANES, h_starts, LANES, 1)
+            project(1, N, at_once, w_run, out, 0, w_starts, no_bias, left, 0, W_packed, w_depth)
             step_forward(plan, m, t)
             if len(m.standing):
-                copy_where(m.standing[t], m.h, (t + 1) * step, m.h, t * step, h_starts)
+                copy_where(m.standing[t], m.h, (t + 1) * h_step, m.h, t * h_step, h_starts)
                 if plan.cell == LSTM:
-                    copy_where(m.standing[t], m.c, (t + 1) * step, m.c, t * step, h_starts)
-            from_blocks(m.h, (t + 1) * step, (T + 1) * step, ys[t])
+                    copy_where(m.standing[t], m.c, (t + 1) * h_step, m.c, t * h_step, h_starts)
+            from_blocks(m.h, (t + 1) * h_step, step, ys[t])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def step_forward(plan: Plan, m: Memory, t: int) -> None:
     """From the pre-activations of step t to its gates and the new state."""
-    step, block = plan.N * LANES, m.gates_block
+    step = plan.N * LANES
     for k in range(plan.h_blocks):
-        old = (k * (plan.T + 1) + t) * step
-        new, end = old + step, old + 2 * step
-        a = m.gates_start + k * plan.blocks * block + t * step
+        old, new = (t * plan.h_blocks + k) * step, ((t + 1) * plan.h_blocks + k) * step
+        a = m.gates_start + t * m.gates_step + k * plan.blocks * step
         if plan.cell == RNN:
-            rnn_forward(plan.is_relu, m.h[new:end])
+            rnn_forward(plan.is_relu, m.h[new : new + step])
         elif plan.cell == LSTM:
             lstm_forward(
                 plan.is_relu,
                 m.gates[a : a + step],
-                m.gates[a + block : a + block + step],
-                m.gates[a + 2 * block : a + 2 * block + step],
-                m.gates[a + 3 * block : a + 3 * block + step],
-                m.c[old:new],
-                m.c[new:end],
-                m.h[new:end],
+                m.gates[a + step : a + 2 * step],
+                m.gates[a + 2 * step : a + 3 * step],
+                m.gates[a + 3 * step : a + 4 * step],
+                m.c[old : old + step],
+                m.c[new : new + step],
+                m.h[new : new + step],
             )
         else:
             gru_forward(
                 m.gates[a : a + step],
-                m.gates[a + block : a + block + step],
-                m.gates[a + 2 * block : a + 2 * block + step],
-                m.gates[a + 3 * block : a + 3 * block + step],
-                m.h[old:new],
-                m.h[new:end],
+                m.gates[a + step : a + 2 * step],
+                m.gates[a + 2 * step : a + 3 * step],
+                m.gates[a + 3 * step : a + 4 * step],
+                m.h[old : old + step],
+                m.h[new : new + step],
             )
 
 
@@ -221,13 +242,14 @@ def backward(
         len(plan.u_gates), len(plan.w_gates), plan.h_blocks, plan.x_blocks,
     )  # fmt: skip
     k = max(1, min(T, BACKWARD_COLUMNS // max(1, N)))
-    block = k * step
-    da = aligned(plan.blocks * h_blocks * block, U)
-    u_starts = block_starts(plan.u_first, u_count, plan.blocks, h_blocks, block)
-    w_starts = block_starts(plan.w_first, w_count, plan.blocks, h_blocks, block)
-    m_starts = block_starts(3, 1, plan.blocks, h_blocks, block)
+    # One block more than there are: multiples of large powers of 2 would meet in the same lines of caches
+    da_step, h_step, x_step = (plan.blocks * h_blocks + 1) * step, h_blocks * step, x_blocks * step
+    da = aligned(k * da_step, U)
+    u_starts = block_starts(plan.u_first, u_count, plan.blocks, h_blocks, step)
+    w_starts = block_starts(plan.w_first, w_count, plan.blocks, h_blocks, step)
+    m_starts = block_starts(3, 1, plan.blocks, h_blocks, step)
     h_starts = block_starts(0, 1, 1, h_blocks, step)
-    x_starts = block_starts(0, 1, 1, x_blocks, block)
+    x_starts = block_starts(0, 1, 1, x_blocks, step)
     W_packed = pack_columns(W, plan.w_gates, H, at_once)
     zeros = aligned(max(h_blocks, x_blocks) * LANES, U)
     before = zeros[:0] if plan.cell == GRU else zeros  # GRU: z's share of dh is there already
@@ -235,16 +257,17 @@ def backward(
     x_width = x_blocks * LANES if x_blocks else plan.D
     U_sum, W_sum = aligned(u_depth * x_width, U), aligned(w_depth * h_blocks * LANES, U)
     b_sum, bw_sum = aligned(u_depth, U), aligned(h_blocks * LANES, U)
-    dh, dc = aligned(h_blocks * step, U), aligned(h_blocks * step, U)
-    kept_h, kept_c = aligned(h_blocks * step, U), aligned(h_blocks * step, U)
+    dh, dc, kept_h, kept_c = (
+        aligned(h_step, U), aligned(h_step, U), aligned(h_step, U), aligned(h_step, U),
+    )  # fmt: skip
     to_blocks(dstate[0], dh, 0, step, False)
-    to_blocks(dstate[len(dstate) - 1], dc, 0, step, False)
+    to_blocks(dstate[1], dc, 0, step, False)
     U_packed, dx_part = zeros[:0], zeros[:0]
     if len(dx):
-        U_packed, dx_part = pack_columns(U, plan.u_gates, H, at_once), aligned(x_blocks * block, U)
+        U_packed, dx_part = pack_columns(U, plan.u_gates, H, at_once), aligned(k * x_step, U)
     for end in range(T, 0, -k):
         begin = max(0, end - k)
-        columns = (end - begin) * N
+        steps = end - begin
         for t in range(end - 1, begin - 1, -1):
             if len(m.standing):  # where the state stood still, its gradient passes through
                 repeat(zeros, kept_h, h_starts, N)
@@ -256,31 +279,33 @@ def backward(
             if len(m.standing):
                 copy_where(m.standing[t], dh, 0, zeros[:0], 0, h_starts)
                 copy_where(m.standing[t], dc, 0, zeros[:0], 0, h_starts)
-            step_backward(plan, m, t, dh, dc, da, block, (t - begin) * step)
-            left = Left(da, (t - begin) * step, LANES, w_starts, LANES, 1)
-            out = Rows(dh, 0, LANES, step)
-            project(N, at_once, h_blocks, out, h_starts, before, left, W_packed, w_depth)
+            here = (t - begin) * da_step
+            step_backward(plan, m, t, dh, dc, da, here)
+            left, out = Left(da, here, LANES, w_starts, LANES, 1), Rows(dh, 0, LANES, step)
+            project(1, N, at_once, h_blocks, out, 0, h_starts, before, left, 0, W_packed, w_depth)
             if len(m.standing):
                 dh += kept_h
                 dc += kept_c
-        add_outer(
-            columns, at_once, da, w_starts, m.h, begin * step, (T + 1) * step, h_blocks, W_sum
-        )
-        add_up(columns, at_once, runs(u_count, plan), da, u_starts, b_sum)
+        add_outer(steps, N, at_once, da, w_starts, da_step, m.h, begin * h_step, h_blocks, W_sum)
+        add_up(steps, N, at_once, runs(u_count, plan), da, u_starts, da_step, b_sum)
         if plan.cell == GRU:
-            add_up(columns, at_once, 1, da, m_starts, bw_sum)
+            add_up(steps, N, at_once, 1, da, m_starts, da_step, bw_sum)
         if x_blocks:
-            add_outer(columns, at_once, da, u_starts, m.x, begin * step, T * step, x_blocks, U_sum)
+            place = begin * x_step
+            add_outer(steps, N, at_once, da, u_starts, da_step, m.x, place, x_blocks, U_sum)
         else:
-            add_by_token(m.tokens[begin:end], da, u_starts, plan.D, U_sum)
+            add_by_token(m.tokens[begin:end], da, u_starts, da_step, plan.D, U_sum)
         if len(dx):
-            left, out = Left(da, 0, LANES, u_starts, LANES, 1), Rows(dx_part, 0, LANES, block)
-            project(columns, at_once, x_blocks, out, x_starts, zeros, left, U_packed, u_depth)
+            left, out = Left(da, 0, LANES, u_starts, LANES, 1), Rows(dx_part, 0, LANES, step)
+            project(
+                steps, N, at_once, x_blocks, out, x_step, x_starts, zeros,
+                left, da_step, U_packed, u_depth,
+            )  # fmt: skip
             for t in range(begin, end):
-                from_blocks(dx_part, (t - begin) * step, block, dx[t])
+                from_blocks(dx_part, (t - begin) * x_step, step, dx[t])
     from_blocks(dh, 0, step, dinitial[0])
     if plan.cell == LSTM:
-        from_blocks(dc, 0, step, dinitial[len(dinitial) - 1])
+        from_blocks(dc, 0, step, dinitial[1])
     if x_blocks:
         unpack_rows(U_sum, plan.u_gates, H, x_width, x_width, 1, dU)
     else:
@@ -291,46 +316,45 @@ def backward(
         unpack_rows(bw_sum, plan.u_gates[:1] * 0, H, 1, 1, 1, dbw)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def step_backward(
-    plan: Plan, m: Memory, t: int, dh: Array, dc: Array, da: Array, da_block: int, da_start: int
+    plan: Plan, m: Memory, t: int, dh: Array, dc: Array, da: Array, da_start: int
 ) -> None:
     """From the gradient of the new state to those of the pre-activations; dc, that of the old one."""
-    step, block = plan.N * LANES, m.gates_block
+    step = plan.N * LANES
     for k in range(plan.h_blocks):
-        old = (k * (plan.T + 1) + t) * step
-        new, end = old + step, old + 2 * step
-        a = m.gates_start + k * plan.blocks * block + t * step
-        d = k * plan.blocks * da_block + da_start
+        old, new = (t * plan.h_blocks + k) * step, ((t + 1) * plan.h_blocks + k) * step
+        a = m.gates_start + t * m.gates_step + k * plan.blocks * step
+        d = da_start + k * plan.blocks * step
         own = slice(k * step, (k + 1) * step)
         if plan.cell == RNN:
-            rnn_backward(plan.is_relu, m.h[new:end], dh[own], da[d : d + step])
+            rnn_backward(plan.is_relu, m.h[new : new + step], dh[own], da[d : d + step])
         elif plan.cell == LSTM:
             lstm_backward(
                 plan.is_relu,
                 m.gates[a : a + step],
-                m.gates[a + block : a + block + step],
-                m.gates[a + 2 * block : a + 2 * block + step],
-                m.gates[a + 3 * block : a + 3 * block + step],
-                m.c[old:new],
-                m.c[new:end],
+                m.gates[a + step : a + 2 * step],
+                m.gates[a + 2 * step : a + 3 * step],
+                m.gates[a + 3 * step : a + 4 * step],
+                m.c[old : old + step],
+                m.c[new : new + step],
                 dh[own],
                 dc[own],
                 da[d : d + step],
-                da[d + da_block : d + da_block + step],
-                da[d + 2 * da_block : d + 2 * da_block + step],
-                da[d + 3 * da_block : d + 3 * da_block + step],
+                da[d + step : d + 2 * step],
+                da[d + 2 * step : d + 3 * step],
+                da[d + 3 * step : d + 4 * step],
             )
         else:
             gru_backward(
                 m.gates[a : a + step],
-                m.gates[a + block : a + block + step],
-                m.gates[a + 2 * block : a + 2 * block + step],
-                m.gates[a + 3 * block : a + 3 * block + step],
-                m.h[old:new],
+                m.gates[a + step : a + 2 * step],
+                m.gates[a + 2 * step : a + 3 * step],
+                m.gates[a + 3 * step : a + 4 * step],
+                m.h[old : old + step],
                 dh[own],
                 da[d : d + step],
-                da[d + da_block : d + da_block + step],
-                da[d + 2 * da_block : d + 2 * da_block + step],
-                da[d + 3 * da_block : d + 3 * da_block + step],
+                da[d + step : d + 2 * step],
+                da[d + 2 * step : d + 3 * step],
+                da[d + 3 * step : d + 4 * step],
             )

@@ -1,7 +1,7 @@
 """Matrix products for the compiled scan: small tiles of the result, held in registers.
 
-Arrays here lie in *blocks* of 16 units: element (unit 16 b + u, step t, sequence n) stands at
-``[b, t, n, u]``. A vector register then holds 16 units of one sequence, whatever the size of the batch,
+Arrays here lie in *blocks* of 16 units: element (step t, unit 16 b + u, sequence n) stands at
+``[t, b, n, u]``. A vector register then holds 16 units of one sequence, whatever the size of the batch,
 and what a step computes from them element by element is one run of memory for each block.
 
 A product ``out[m, v] = initial[m, v] + Σ_k left[m, k] right[k, v]``, in which v counts blocks of 16
@@ -45,10 +45,11 @@ class Left(NamedTuple):
 
 
 class Right(NamedTuple):
-    """The right operand: [k, v] at ``start + k·step + v·block``."""
+    """The right operand: [k, v] at ``start + k // depth · part + k % depth · step + v·block``."""
 
     array: Any
     start: int
+    part: int
     step: int
     block: int
 
@@ -116,12 +117,13 @@ class Tile:
         builder.branch(outer)
 
         builder.position_at_end(outer)
-        part, b_outer, *total_outer = self.running([_integer(0), right.array, *total], before)
+        part, *total_outer = self.running([_integer(0), *total], before)
         a_part = builder.gep(left.array, [builder.load(builder.gep(left.parts, [part]))])
+        b_part = builder.gep(right.array, [builder.mul(part, right.part)])
         builder.branch(inner)
 
         builder.position_at_end(inner)
-        start = [_integer(0), a_part, b_outer, *total_outer]
+        start = [_integer(0), a_part, b_part, *total_outer]
         k, a, b, *total_inner = self.running(start, outer)
         b_row = [self.load(self.address(b, (v, right.block))) for v in range(V)]
         a_column = [self.repeated(builder.load(self.address(a, (m, left.row)))) for m in range(M)]
@@ -136,7 +138,7 @@ class Tile:
 
         builder.position_at_end(again)
         part_next = builder.add(part, _integer(1))
-        self.extend([part, b_outer, *total_outer], [part_next, b_next, *added], again)
+        self.extend([part, *total_outer], [part_next, *added], again)
         builder.cbranch(builder.icmp_signed("<", part_next, left.count), outer, done)
 
         builder.position_at_end(done)
@@ -196,7 +198,7 @@ def _tile(typing: Any, M: Any, V: Any, out: Any, initial: Any, left: Any, right:
     return types.void(types.intp, types.intp, out, initial, left, right), emit
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def product(M: int, V: int, out: Rows, initial: Rows, left: Left, right: Right) -> None:
     """``out = initial + left right`` for M rows and V blocks, V up to `blocks_at_once`."""
     m = 0

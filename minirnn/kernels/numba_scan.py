@@ -6,6 +6,7 @@ products in ``numba_products.py``. While one of them runs, other threads of Pyth
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -66,8 +67,8 @@ class NumbaSaved(NamedTuple):
         place = LAYOUTS[type(self.cell)].names.index(name)
         found = []
         for _, plan, m in self.parts:
-            shape = (plan.h_blocks, plan.blocks, plan.T, plan.N, LANES)
-            found.append(_columns(m.gates.reshape(shape)[:, place], plan.H))
+            shape = (plan.T, plan.h_blocks, plan.blocks, plan.N, LANES)
+            found.append(_columns(m.gates.reshape(shape)[:, :, place], plan.H))
         return np.concatenate(found, axis=-1)
 
     def states(self, name: str, t: slice) -> Array:
@@ -75,15 +76,15 @@ class NumbaSaved(NamedTuple):
         found = []
         for _, plan, m in self.parts:
             room = m.h if name == "h" else m.c
-            shape = (plan.h_blocks, plan.T + 1, plan.N, LANES)
-            found.append(_columns(room.reshape(shape)[:, t], plan.H))
+            shape = (plan.T + 1, plan.h_blocks, plan.N, LANES)
+            found.append(_columns(room.reshape(shape)[t], plan.H))
         return np.concatenate(found, axis=-1)
 
 
 def _columns(blocks: Array, H: int) -> Array:
-    """(blocks, steps, N, 16) as (steps, H, N)."""
-    count, steps, N, _ = blocks.shape
-    return blocks.transpose(1, 0, 3, 2).reshape(steps, count * LANES, N)[:, :H]
+    """(steps, blocks, N, 16) as (steps, H, N)."""
+    steps, count, N, _ = blocks.shape
+    return blocks.swapaxes(2, 3).reshape(steps, count * LANES, N)[:, :H]
 
 
 class NumbaScan:
@@ -194,9 +195,9 @@ class NumbaScan:
         for plan, own in zip(plans, columns, strict=True):
             X, gates, h, c = (next(rooms) for _ in range(4))
             nothing, step = np.empty((0, plan.N)), plan.N * LANES
-            place = (gates, 0, plan.T * step)
+            place = (gates, 0, plan.h_blocks * plan.blocks * step)
             if plan.cell == loops.RNN:  # what is squashed to h is where h will be
-                place = (h, step, (plan.T + 1) * step)
+                place = (h, plan.h_blocks * step, plan.h_blocks * step)
             tokens = nothing if x.ndim == 3 else x[:, own]
             standing = nothing if mask is None else ~mask[:, own]
             copies = np.array(tokens, np.intp, order="C"), np.array(standing, bool, order="C")
@@ -227,6 +228,18 @@ def _compile(dtype: Any) -> None:
             _compiled.add(dtype)
 
 
+def _forget_if_older(function: Any) -> None:
+    """Throw away what was compiled before any of the sources was changed.
+
+    Numba looks only at the file that `function` is in, and not at those of what it calls.
+    """
+    newest = max(path.stat().st_mtime for path in Path(__file__).parent.glob("numba_*.py"))
+    line = function.py_func.__code__.co_firstlineno
+    for index in Path(function._cache.cache_path).glob(f"*.{function.__name__}-{line}.*.nbi"):
+        if index.stat().st_mtime < newest:
+            function._cache.flush()
+
+
 def _compile_for(number: Any) -> None:
     whole = types.intp
     flat, integers = types.Array(number, 1, "C"), types.Array(whole, 1, "C")
@@ -240,7 +253,7 @@ def _compile_for(number: Any) -> None:
         "tokens": types.Array(whole, 2, "C"),
         "standing": types.Array(types.boolean, 2, "C"),
         "gates_start": whole,
-        "gates_block": whole,
+        "gates_step": whole,
     }
     memory = types.NamedTuple([fields.get(name, flat) for name in Memory._fields], Memory)
     P, state = types.UniTuple(given, 4), types.UniTuple(given, 2)
@@ -248,6 +261,7 @@ def _compile_for(number: Any) -> None:
     forward = (plan, given_sequence, P, state, memory, sequence)
     backward = (plan, P, memory, given_sequence, state, dinitial, sequence, dP)
     for function, signature in ((loops.forward, forward), (loops.backward, backward)):
+        _forget_if_older(function)
         function.disable_compile(False)
         function.compile(signature)
         function.disable_compile(True)

@@ -71,7 +71,7 @@ def slope(y: Any, is_relu: bool) -> Any:
     return one - y * y
 
 
-@njit(**IN_LINE, cache=True)
+@njit(**IN_LINE)
 def rnn_forward(is_relu: bool, h_new: Array) -> None:
     """Equation (1.2)."""
     if is_relu:
@@ -82,14 +82,14 @@ def rnn_forward(is_relu: bool, h_new: Array) -> None:
             h_new[k] = squash(h_new[k], False)
 
 
-@njit(**IN_LINE, cache=True)
+@njit(**IN_LINE)
 def rnn_backward(is_relu: bool, h_new: Array, dh: Array, da: Array) -> None:
     """Equation (1.2')."""
     for k in range(len(da)):
         da[k] = dh[k] * slope(h_new[k], is_relu)
 
 
-@njit(**IN_LINE, cache=True)
+@njit(**IN_LINE)
 def lstm_forward(
     is_relu: bool, i: Array, f: Array, o: Array, g: Array, c: Array, c_new: Array, h_new: Array
 ) -> None:
@@ -105,7 +105,7 @@ def lstm_forward(
         h_new[k] = o_k * squash(c_k, is_relu)
 
 
-@njit(**IN_LINE, cache=True)
+@njit(**IN_LINE)
 def lstm_backward(
     is_relu: bool, i: Array, f: Array, o: Array, g: Array, c: Array, c_new: Array,
     dh: Array, dc: Array, da_i: Array, da_f: Array, da_o: Array, da_g: Array,
@@ -124,7 +124,7 @@ def lstm_backward(
         dc[k] = dc_k * f_k
 
 
-@njit(**IN_LINE, cache=True)
+@njit(**IN_LINE)
 def gru_forward(n: Array, r: Array, z: Array, m: Array, h: Array, h_new: Array) -> None:
     """Equations (3.3) to (3.7)."""
     half = n.dtype.type(0.5)
@@ -136,7 +136,7 @@ def gru_forward(n: Array, r: Array, z: Array, m: Array, h: Array, h_new: Array) 
         h_new[k] = n_k + z_k * (h[k] - n_k)
 
 
-@njit(**IN_LINE, cache=True)
+@njit(**IN_LINE)
 def gru_backward(
     n: Array, r: Array, z: Array, m: Array, h: Array,
     dh: Array, da_n: Array, da_r: Array, da_z: Array, dm: Array,
