@@ -213,7 +213,8 @@ def add_trained(parser: argparse.ArgumentParser) -> None:
 
 
 THREADS = (
-    "split the batch among so many threads; 0 lets BLAS split each product instead (default 0)"
+    "split the batch among so many threads; 0 takes as many as BLAS has where Numba is installed, "
+    "and lets BLAS split each product where not (default 0)"
 )
 
 

@@ -165,7 +165,7 @@ class Run:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Within a ``with``, use so many threads; 0 leaves them to BLAS."""
+    """Within a ``with``, use so many threads; 0 leaves them as they are by default."""
     if not count:
         yield
         return

@@ -121,17 +121,20 @@ class Linear(StatelessLayer):
         x = checks.on_device("x", x, self.backend)
         shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
         x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
-        X = x.copy() if x.ndim == 2 else rows_first(x, copy=True)
-        xp, V = array_module(x), self._V.data
-        b = X.dtype.type(0) if self._b is None else self._b.data
-        Y = xp.empty((self.output_size, X.shape[1]), xp.result_type(X, V, b))
+        xp, V, steps = array_module(x), self._V.data, x[None] if x.ndim == 2 else x
+        T, H, N = steps.shape
+        b = x.dtype.type(0) if self._b is None else self._b.data
+        X = xp.empty((H, T * N), x.dtype)  # a copy of x, with time beside the batch
+        Y = xp.empty((self.output_size, T * N), xp.result_type(x, V, b))
 
         def product(own: slice) -> None:
-            xp.matmul(V, X[:, own], out=Y[:, own])
-            Y[:, own] += b
+            columns = slice(own.start * N, own.stop * N)
+            by_step(X, T, N)[own] = steps[own]
+            xp.matmul(V, X[:, columns], out=Y[:, columns])
+            Y[:, columns] += b
 
-        parallel(product, shares(X, X.shape[1], -(-LEAST // V.size)))
-        return Y if x.ndim == 2 else by_step(Y, *x.shape[::2]), self._cache((X, x.shape))
+        parallel(product, shares(X, T, -(-LEAST // max(1, V.size * N))))
+        return Y if x.ndim == 2 else by_step(Y, T, N), self._cache((X, x.shape))
 
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return dx; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to the gradients."""

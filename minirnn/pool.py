@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from itertools import pairwise
 from threading import Lock
@@ -83,9 +83,9 @@ _chosen: int | None = None  # by `threads`; 0 is "blas"
 
 
 @cache
-def _pool(workers: int) -> ThreadPoolExecutor:
+def _pool(workers: int, purpose: str = "parallel") -> ThreadPoolExecutor:
     """Threads that wait for work; they are kept."""
-    return ThreadPoolExecutor(workers, "minirnn")
+    return ThreadPoolExecutor(workers, f"minirnn {purpose}")
 
 
 if hasattr(os, "register_at_fork"):
@@ -96,8 +96,8 @@ if hasattr(os, "register_at_fork"):
 def threads(count: int | str | None = None) -> Iterator[None]:
     """Within a ``with``, use so many threads.
 
-    Recurrent networks split the batch, `Linear` the columns of all steps, `softmax_cross_entropy` the
-    steps, optimizers the parameters. The rest, embedding and dropout among it, runs on one thread.
+    Recurrent networks split the batch, `Linear` the steps, optimizers the parameters. The rest,
+    embedding, dropout and losses among it, runs on one thread.
     This concerns the CPU alone, and the whole process. The results for a given count are the same bits
     every time; those for two counts differ by rounding, as sums are added in another order.
 
@@ -161,8 +161,8 @@ def shares(array: Array, size: int, least: int = 1) -> list[slice]:
 
 def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result]:
     """Return ``[function(part) for part in parts]``, each on a thread; not to be used within itself."""
-    if len(parts) == 1:
-        return [function(parts[0])]
+    if len(parts) == 1 or not thread_count():
+        return [function(part) for part in parts]
     pool = _pool(len(parts) - 1)
     with _blas_alone:
         # Each with the caller's context, in which NumPy keeps what np.errstate says
@@ -172,3 +172,10 @@ def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result
         finally:
             wait(others)  # for all of them, even if one fails: they write to the same arrays
     return [first, *(other.result() for other in others)]
+
+
+def ahead(function: Callable[..., Result], *arguments: Any) -> Callable[[], Result]:
+    """Return what gives ``function(*arguments)``, computed meanwhile if there is a thread for it."""
+    if thread_count() < 2:
+        return partial(function, *arguments)
+    return _pool(1, "ahead").submit(copy_context().run, function, *arguments).result

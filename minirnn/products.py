@@ -58,11 +58,10 @@ class SumOfProducts:
         self.total += self._product
 
 
-def rows_first(x: Array, copy: bool = False) -> Array:
-    """(T, rows, N) as (rows, T·N): a view where memory lies so already, unless a copy is asked for."""
+def rows_first(x: Array) -> Array:
+    """(T, rows, N) as (rows, T·N): a view where memory lies so already."""
     T, rows, N = x.shape
-    x = x.transpose(1, 0, 2)
-    return (x.copy() if copy else x).reshape(rows, T * N)
+    return x.transpose(1, 0, 2).reshape(rows, T * N)
 
 
 def by_step(columns: Array, T: int, N: int) -> Array:

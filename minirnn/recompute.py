@@ -17,11 +17,13 @@ reads again, and the masks of dropout between layers.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 from . import checks
 from .backend import Array, State, array_module
 from .cells import Arrays, Cell
+from .pool import ahead
 from .scan import Scan
 
 
@@ -80,9 +82,15 @@ class RecomputedScan:
         xp, P, x = array_module(dstate[0]), saved.P, saved.x
         dx = None if x.ndim == 2 else xp.empty(x.shape, P["U"].dtype)
         dP = {name: xp.zeros_like(value) for name, value in P.items()}
+        # Compiled code leaves a second thread free to compute the segment before meanwhile
+        start = ahead if self.scan.name == "numba" else partial
+        record = start(saved.again, len(saved.segments) - 1)
         for k, (own, _) in reversed(list(enumerate(saved.segments))):
-            dy = None if dys is None else dys[own]
-            dx_own, dstate, dP_own = self.scan.backward(saved.again(k), dy, dstate)
+            dy, current = None if dys is None else dys[own], record()
+            if k:
+                record = start(saved.again, k - 1)
+            dx_own, dstate, dP_own = self.scan.backward(current, dy, dstate)
+            del current  # before the next one is made, if there is no other thread
             if dx is not None:
                 dx[own] = dx_own
             for name, gradient in dP_own.items():

@@ -204,13 +204,6 @@ def test_examples_have_the_same_options(script, tmp_path):
         assert f"[{option}" in done.stdout
 
 
-def test_benchmark_prints_its_table(tmp_path):
-    script = ROOT / "benchmarks" / "scan.py"
-    done = run(script, "--seconds", "0", "--sizes", "hihello", "--cells", "GRU", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("GRU   hihello   (6, 1, 5, 5)")
-
-
 def test_package_is_found_beside_an_unrelated_folder_of_its_name(tmp_path):
     """Such as the folder of the clone, for a script that lies next to it."""
     (tmp_path / "minirnn").mkdir()

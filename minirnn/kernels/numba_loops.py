@@ -41,6 +41,7 @@ FORWARD_COLUMNS = (
     256  # of U x + b at a time: they stay in the second-level cache until they are used
 )
 BACKWARD_COLUMNS = 512  # whose gradients are multiplied at a time
+PARTS = 32  # of 16 rows of packed weights at a time, in 4 blocks: 128 KiB, which stay in that cache
 
 
 class Plan(NamedTuple):
@@ -84,15 +85,19 @@ def project(
     for k in range(0, len(starts), run):
         for first in range(k, k + run, at_once):
             width = min(at_once, k + run - first)
-            place, wide = first * depth * LANES, width * LANES
-            right = Right(packed, place, left.depth * wide, wide, LANES)
-            for s in range(steps):
-                start = out.start + starts[first] + s * out_step
-                here = Rows(out.array, start, out.row, out.block)
-                initial = Rows(bias, first * LANES, 0, LANES) if len(bias) else here
-                begin = left.start + s * left_step
-                a = Left(left.array, begin, left.row, left.parts, left.depth, left.step)
-                product(M, width, here, initial, a, right)
+            wide = width * LANES
+            for part in range(0, len(left.parts), PARTS):
+                parts = left.parts[part : part + PARTS]
+                place = first * depth * LANES + part * left.depth * wide
+                right = Right(packed, place, left.depth * wide, wide, LANES)
+                for s in range(steps):
+                    start = out.start + starts[first] + s * out_step
+                    here = Rows(out.array, start, out.row, out.block)
+                    from_bias = len(bias) > 0 and part == 0
+                    initial = Rows(bias, first * LANES, 0, LANES) if from_bias else here
+                    begin = left.start + s * left_step
+                    a = Left(left.array, begin, left.row, parts, left.depth, left.step)
+                    product(M, width, here, initial, a, right)
 
 
 @njit(nogil=True)
@@ -142,8 +147,8 @@ def runs(count: int, plan: Plan) -> int:
 
 
 @njit(nogil=True, cache=True)
-def forward(plan: Plan, x: Array, P: Any, state: Any, m: Memory, ys: Array) -> None:
-    """Equations (1.1) to (3.7): fills the arrays of `m`, and ys (T, H, N)."""
+def forward(plan: Plan, x: Array, P: Any, state: Any, m: Memory, ys: Array, final: Any) -> None:
+    """Equations (1.1) to (3.7): fills the arrays of `m`, ys (T, H, N), and the final state."""
     T, N, H, step, at_once = plan.T, plan.N, plan.H, plan.N * LANES, plan.at_once
     U, W, b, bw = P
     is_tokens, u_count, w_count = plan.x_blocks == 0, len(plan.u_gates), len(plan.w_gates)
@@ -194,6 +199,9 @@ def forward(plan: Plan, x: Array, P: Any, state: Any, m: Memory, ys: Array) -> N
                 if plan.cell == LSTM:
                     copy_where(m.standing[t], m.c, (t + 1) * h_step, m.c, t * h_step, h_starts)
             from_blocks(m.h, (t + 1) * h_step, step, ys[t])
+    from_blocks(m.h, T * h_step, step, final[0])
+    if plan.cell == LSTM:
+        from_blocks(m.c, T * h_step, step, final[1])
 
 
 @njit(nogil=True)
@@ -242,8 +250,9 @@ def backward(
         len(plan.u_gates), len(plan.w_gates), plan.h_blocks, plan.x_blocks,
     )  # fmt: skip
     k = max(1, min(T, BACKWARD_COLUMNS // max(1, N)))
-    # One block more than there are: multiples of large powers of 2 would meet in the same lines of caches
-    da_step, h_step, x_step = (plan.blocks * h_blocks + 1) * step, h_blocks * step, x_blocks * step
+    h_step, x_step = h_blocks * step, x_blocks * step
+    # One block more than there are: multiples of a large power of 2 would share few lines of the caches
+    da_step = (plan.blocks * h_blocks + 1) * step
     da = aligned(k * da_step, U)
     u_starts = block_starts(plan.u_first, u_count, plan.blocks, h_blocks, step)
     w_starts = block_starts(plan.w_first, w_count, plan.blocks, h_blocks, step)

@@ -62,22 +62,16 @@ class NumbaSaved(NamedTuple):
 
     def trace(self, name: str) -> Array:
         """A gate or state over time, (T, H, N)."""
-        if name in self.cell.states:
-            return self.states(name, slice(1, None))
-        place = LAYOUTS[type(self.cell)].names.index(name)
         found = []
         for _, plan, m in self.parts:
-            shape = (plan.T, plan.h_blocks, plan.blocks, plan.N, LANES)
-            found.append(_columns(m.gates.reshape(shape)[:, :, place], plan.H))
-        return np.concatenate(found, axis=-1)
-
-    def states(self, name: str, t: slice) -> Array:
-        """What a state, the initial one first, is at some times, (len(t), H, N)."""
-        found = []
-        for _, plan, m in self.parts:
-            room = m.h if name == "h" else m.c
-            shape = (plan.T + 1, plan.h_blocks, plan.N, LANES)
-            found.append(_columns(room.reshape(shape)[t], plan.H))
+            if name in self.cell.states:
+                room = m.h if name == "h" else m.c
+                blocks = room.reshape(plan.T + 1, plan.h_blocks, plan.N, LANES)[1:]
+            else:
+                shape = (plan.T, plan.h_blocks, plan.blocks, plan.N, LANES)
+                place = LAYOUTS[type(self.cell)].names.index(name)
+                blocks = m.gates.reshape(shape)[:, :, place]
+            found.append(_columns(blocks, plan.H))
         return np.concatenate(found, axis=-1)
 
 
@@ -120,19 +114,19 @@ class NumbaScan:
         memories = self._memories(plans, columns, x, mask, dtype)
         parts = [Part(*part) for part in zip(columns, plans, memories, strict=True)]
         ys = np.empty((T, H, N), dtype)
+        final = np.empty((H, N), dtype), np.empty((H, N), dtype)
 
         def scan(part: Part) -> None:
             own = part.own
             given = np.empty((0, 0, 0), dtype) if x.ndim == 2 else x[..., own]
             begin = state[0][:, own], state[-1][:, own]
-            loops.forward(part.plan, given, arrays, begin, part.memory, ys[..., own])
+            end = final[0][:, own], final[1][:, own]
+            loops.forward(part.plan, given, arrays, begin, part.memory, ys[..., own], end)
 
         parallel(scan, parts)
-        saved = NumbaSaved(cell, arrays, parts)
-        final = tuple(saved.states(name, slice(T, None))[0] for name in cell.states)
         if mask is not None:
             np.copyto(ys, 0, where=~mask[:, None])
-        return ys, final, saved
+        return ys, final[: len(state)], NumbaSaved(cell, arrays, parts)
 
     def backward(
         self, saved: Any, dys: Array | None, dstate: State
@@ -257,9 +251,9 @@ def _compile_for(number: Any) -> None:
     }
     memory = types.NamedTuple([fields.get(name, flat) for name in Memory._fields], Memory)
     P, state = types.UniTuple(given, 4), types.UniTuple(given, 2)
-    dP, dinitial = types.UniTuple(columns, 4), types.UniTuple(columns, 2)
-    forward = (plan, given_sequence, P, state, memory, sequence)
-    backward = (plan, P, memory, given_sequence, state, dinitial, sequence, dP)
+    dP, filled = types.UniTuple(columns, 4), types.UniTuple(columns, 2)
+    forward = (plan, given_sequence, P, state, memory, sequence, filled)
+    backward = (plan, P, memory, given_sequence, state, filled, sequence, dP)
     for function, signature in ((loops.forward, forward), (loops.backward, backward)):
         _forget_if_older(function)
         function.disable_compile(False)
