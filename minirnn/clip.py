@@ -39,7 +39,9 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
 def _sum_of_squares(g: Array) -> Any:
     """Σ g² in double precision, because squares of large gradients overflow in single."""
     total: Any = 0
-    with np.errstate(over="ignore"):  # then the norm is infinite, which is told by what becomes of it
+    with np.errstate(
+        over="ignore"
+    ):  # then the norm is infinite, which is told by what becomes of it
         for block in blocks(g, slice(0, g.size)):
             double = g[block].astype(float)
             double *= double  # (BLAS's dot would have its threads spin beside ours)

@@ -4,8 +4,9 @@ Back-propagation through time needs the gates of every step, so that what forwar
 `RecomputedScan` cuts the sequence into segments of k steps, and of each keeps only the state that it
 starts from. Backward takes the segments from the last to the first: it runs the scan over the segment
 once more, goes back through it, and forgets it. At any time there are T/k states and the gates of k
-steps in memory, which is least for k near √T; the price is a second pass forward. (Chen et al. 2016,
-"Training deep nets with sublinear memory cost", arXiv:1604.06174.)
+steps in memory (of 2 k, if a second thread computes the next ones meanwhile), which is least for k near
+√T; the price is a second pass forward. (Chen et al. 2016, "Training deep nets with sublinear memory
+cost", arXiv:1604.06174.)
 
 This knows no cell and no kernel: a scan of a sequence is the scans of its segments, with the state
 handed on, its gradient handed back, and the weight gradients added up.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from . import checks
 from .backend import Array
-from .kernels.threaded import LEAST
 from .parameter import Layer
-from .pool import shares
 from .recurrent import Recurrent
+from .scan import Splitting
 
 
 def summary(model: Layer) -> int:
@@ -38,8 +37,8 @@ def explain(rnn: Recurrent, x: Array = None) -> str:
             lines.append("x holds tokens: columns of U are picked, and U x is not multiplied")
         elif x.dtype != rnn.dtype:
             lines.append(f"x is {x.dtype} and is cast to {rnn.dtype} first")
-        if rnn.scan.name != "generic":
-            columns = shares(x, x.shape[-1], LEAST)
+        if isinstance(rnn.scan, Splitting):
+            columns = rnn.scan.split(x, rnn.named_parameters()["l0.W"].data)
             if len(columns) > 1:
                 sizes = " + ".join(str(own.stop - own.start) for own in columns)
                 lines.append(f"{len(columns)} threads, with {sizes} sequences of the batch")

@@ -11,7 +11,7 @@ not, the state stands still, the output is zero, and the input is never read.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from .backend import Array, State, array_module
 from .cells import Arrays, Cell
@@ -39,6 +39,14 @@ class Scan(Protocol):
         self, saved: Any, dys: Array | None, dstate: State
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """Gradients of the outputs and the final state -> dx, the initial state's, the parameters'."""
+
+
+@runtime_checkable
+class Splitting(Protocol):
+    """A scan that gives each thread some sequences of the batch."""
+
+    def split(self, x: Array, W: Array) -> list[slice]:
+        """The sequences for each thread."""
 
 
 class Step(NamedTuple):

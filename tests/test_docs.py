@@ -78,7 +78,7 @@ def test_pages_are_finished(page):
     text = page.read_text()
     assert len(text) > 400
     assert "@@" not in text
-    assert re.findall(r"<!-- TABLE (\w+) -->\s*(?![|`\s])", text) == []  # with no table after it
+    assert re.findall(r"<!-- TABLE (\w+) -->\s*(?!\||```|\s)", text) == []  # with no table after it
 
 
 def test_proof_in_the_readme_is_what_the_command_ends_with():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from minirnn import kernels
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
 from minirnn.kernels import numba_loops, numba_steps  # noqa: E402
+from minirnn.kernels.numba_cache import forget_if_older  # noqa: E402
 from minirnn.kernels.numba_products import (  # noqa: E402
     LANES,
     Left,
@@ -230,3 +233,40 @@ def test_complex_numbers_take_the_numpy_scan(rng):
     backward = lambda cache: {"x": rnn.backward(cache, dys)[0]}  # noqa: E731
     report = mr.gradcheck(forward, backward, rnn.parameters(), x=x)
     assert report.worst <= 1e-12, report
+
+
+def test_explain_says_how_the_batch_is_split():
+    small, large = mr.LSTM(3, 4, scan="numba"), mr.LSTM(64, 128, scan="numba")
+    with mr.threads(2):
+        assert "threads" not in mr.explain(small, np.zeros((5, 3, 64)))
+        x = np.zeros((50, 64, 25))
+        assert "2 threads, with 12 + 13 sequences" in mr.explain(large, x)
+        assert len(large.forward(x)[2].scans[0][1].parts) == 2
+    assert "threads" not in mr.explain(mr.LSTM(3, 4, scan="generic"), x[:, :3])
+
+
+def test_what_older_sources_were_compiled_to_is_thrown_away(tmp_path):
+    source = Path(numba_loops.__file__)
+
+    class Function:
+        __name__, flushed = "f", 0
+        py_func = staticmethod(lambda: None)
+
+        @property
+        def _cache(self):
+            return self
+
+        cache_path = str(tmp_path)
+
+        def flush(self):
+            self.flushed += 1
+
+    function = Function()
+    line = function.py_func.__code__.co_firstlineno
+    index = tmp_path / f"a.f-{line}.py311.nbi"
+    index.write_bytes(b"")
+    forget_if_older(function)
+    assert function.flushed == 0
+    os.utime(index, (0, source.stat().st_mtime - 10))
+    forget_if_older(function)
+    assert function.flushed == 1

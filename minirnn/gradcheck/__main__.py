@@ -8,7 +8,7 @@ from itertools import groupby
 
 from ..backend import get_backend
 from ..cells import CELLS
-from ..kernels import available
+from ..kernels import SCANS, available
 from .proof import Case, arrangements
 
 TOL = 1e-12
@@ -22,7 +22,7 @@ def main() -> int:
         description="Check every gradient of every cell by the complex step, in float64.",
     )
     parser.add_argument("--cell", default="", help=f"only cells called so: {', '.join(CELL_NAMES)}")
-    parser.add_argument("--scan", choices=("generic", "numpy"), help="only this scan")
+    parser.add_argument("--scan", choices=SCANS[1:], help="only this scan")
     parser.add_argument("--seed", type=int, default=0, help="of the random values")
     options = parser.parse_args()
     chosen = [cell for cell in CELLS if cell.name.lower().startswith(options.cell.lower())]

@@ -14,6 +14,7 @@ from numba import njit
 from ..backend import Array, State
 from ..cells import Arrays, GRUCell, LSTMCell
 from . import one_step
+from .numba_cache import forget_if_older
 from .numba_steps import IN_LINE, gru_forward, lstm_forward
 
 # Sums may be taken in any order, so that they run on vectors.
@@ -70,3 +71,6 @@ def _gru(u: Array, W: Array, b: Array, bw: Array, h: Array) -> Array:
     h_new = np.empty((H, 1), u.dtype)
     gru_forward(n, r, z, m, h, h_new.reshape(H))
     return h_new
+
+
+forget_if_older(_add_product, _lstm, _gru)

@@ -6,7 +6,6 @@ products in ``numba_products.py``. While one of them runs, other threads of Pyth
 
 from __future__ import annotations
 
-from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from ..pool import parallel, shares
 from ..scan import Scan
 from . import numba_loops as loops
 from .memory import one_block
+from .numba_cache import forget_if_older
 from .numba_loops import Memory, Plan
 from .numba_products import LANES, blocks_at_once
 
@@ -96,6 +96,11 @@ class NumbaScan:
         self.is_relu = isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
         self.other = other
 
+    def split(self, x: Array, W: Array) -> list[slice]:
+        """The sequences for each thread."""
+        least = -(-LEAST_PRODUCTS // max(1, len(x) * W.size))
+        return shares(x, x.shape[-1], max(LEAST_COLUMNS, least))
+
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, Any]:
@@ -106,7 +111,7 @@ class NumbaScan:
         _compile(dtype)
         (H, N), T = state[0].shape, len(x)
         arrays = tuple(P.get(name, P["b"]) for name in ("U", "W", "b", "bw"))
-        columns = split(x, T * P["W"].size)
+        columns = self.split(x, P["W"])
         plans = [
             self._plan(T, own.stop - own.start, H, U.shape[1], x.ndim == 2, dtype)
             for own in columns
@@ -199,11 +204,6 @@ class NumbaScan:
         return found
 
 
-def split(x: Array, products: int) -> list[slice]:
-    """The sequences for each thread, if each has enough to do: `products` are what one takes."""
-    return shares(x, x.shape[-1], max(LEAST_COLUMNS, -(-LEAST_PRODUCTS // max(1, products))))
-
-
 _compiled: set[np.dtype[Any]] = set()
 _compiling = Lock()
 
@@ -220,18 +220,6 @@ def _compile(dtype: Any) -> None:
         if dtype not in _compiled:
             _compile_for(types.float32 if dtype.itemsize == 4 else types.float64)
             _compiled.add(dtype)
-
-
-def _forget_if_older(function: Any) -> None:
-    """Throw away what was compiled before any of the sources was changed.
-
-    Numba looks only at the file that `function` is in, and not at those of what it calls.
-    """
-    newest = max(path.stat().st_mtime for path in Path(__file__).parent.glob("numba_*.py"))
-    line = function.py_func.__code__.co_firstlineno
-    for index in Path(function._cache.cache_path).glob(f"*.{function.__name__}-{line}.*.nbi"):
-        if index.stat().st_mtime < newest:
-            function._cache.flush()
 
 
 def _compile_for(number: Any) -> None:
@@ -254,8 +242,8 @@ def _compile_for(number: Any) -> None:
     dP, filled = types.UniTuple(columns, 4), types.UniTuple(columns, 2)
     forward = (plan, given_sequence, P, state, memory, sequence, filled)
     backward = (plan, P, memory, given_sequence, state, filled, sequence, dP)
+    forget_if_older(loops.forward, loops.backward)
     for function, signature in ((loops.forward, forward), (loops.backward, backward)):
-        _forget_if_older(function)
         function.disable_compile(False)
         function.compile(signature)
         function.disable_compile(True)

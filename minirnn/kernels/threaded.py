@@ -31,12 +31,16 @@ class ThreadedScan:
         self.scan = scan
         self.name = scan.name
 
+    def split(self, x: Array, W: Array) -> list[slice]:
+        """The sequences for each thread."""
+        return shares(x, x.shape[-1], LEAST)
+
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, Saved]:
         """See `Scan.forward`."""
-        T, N, (H, _) = x.shape[0], x.shape[-1], state[0].shape
-        columns = shares(x, N, LEAST)
+        T, (H, N) = x.shape[0], state[0].shape
+        columns = self.split(x, P["W"])
         if len(columns) == 1:
             return self.scan.forward(cell, P, x, state, mask)
         ys = np.empty((T, H, N), state[0].dtype)
