@@ -35,14 +35,14 @@ class BlasAlone:
 
     def __init__(self) -> None:
         self._lock, self._depth = Lock(), 0
-        self._libraries: list[Any] = []
+        self._libraries: list[Any] | None = None
         self._before: list[int] = []
 
     def __enter__(self) -> None:
-        libraries = self.libraries()
+        self.libraries()
         with self._lock:
             if not self._depth:
-                self._before = [library.get_num_threads() for library in libraries]
+                self._before = [library.get_num_threads() for library in self._libraries or ()]
                 self._set([1] * len(self._before))
             self._depth += 1
 
@@ -53,15 +53,16 @@ class BlasAlone:
                 self._set(self._before)
 
     def _set(self, counts: list[int]) -> None:
-        for library, before, count in zip(self._libraries, self._before, counts, strict=True):
+        libraries = self._libraries or ()
+        for library, before, count in zip(libraries, self._before, counts, strict=True):
             if before != 1:
                 library.set_num_threads(count)
 
     def libraries(self) -> list[Any]:
         """The BLAS libraries of this process, as threadpoolctl sees them when it is first asked."""
-        if not self._libraries:
+        if self._libraries is None:
             self.look_again()
-        return self._libraries
+        return self._libraries or []
 
     def look_again(self) -> None:
         """See which BLAS libraries there are now: other packages may have loaded some."""
@@ -74,8 +75,12 @@ class BlasAlone:
 
     def threads_given(self) -> int:
         """How many threads BLAS has outside of this context."""
-        counts = [library.get_num_threads() for library in self.libraries()]
-        return max(self._before if self._depth else counts, default=1)
+        libraries = self.libraries()
+        with self._lock:
+            if self._depth:
+                return max(self._before, default=processors())
+            counts = [library.get_num_threads() for library in libraries]
+        return max(counts, default=processors())
 
 
 _blas_alone = BlasAlone()
@@ -88,15 +93,22 @@ def _pool(workers: int, purpose: str = "parallel") -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, f"minirnn {purpose}")
 
 
+def _start_anew() -> None:
+    """In a forked process, which has none of the threads, and perhaps a lock that one of them held."""
+    global _blas_alone
+    _pool.cache_clear()
+    _blas_alone = BlasAlone()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of the threads
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 @contextmanager
 def threads(count: int | str | None = None) -> Iterator[None]:
     """Within a ``with``, use so many threads.
 
-    Recurrent networks split the batch, `Linear` the steps, optimizers the parameters. The rest,
+    Recurrent networks split the batch, `Linear` steps and columns, optimizers the parameters. The rest,
     embedding, dropout and losses among it, runs on one thread.
     This concerns the CPU alone, and the whole process. The results for a given count are the same bits
     every time; those for two counts differ by rounding, as sums are added in another order.
@@ -163,7 +175,7 @@ def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result
     """Return ``[function(part) for part in parts]``, each on a thread; not to be used within itself."""
     if len(parts) == 1 or not thread_count():
         return [function(part) for part in parts]
-    pool = _pool(len(parts) - 1)
+    pool = _pool(max(thread_count(), len(parts)) - 1)
     with _blas_alone:
         # Each with the caller's context, in which NumPy keeps what np.errstate says
         others = [pool.submit(copy_context().run, function, part) for part in parts[1:]]

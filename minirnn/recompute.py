@@ -11,8 +11,8 @@ cost", arXiv:1604.06174.)
 This knows no cell and no kernel: a scan of a sequence is the scans of its segments, with the state
 handed on, its gradient handed back, and the weight gradients added up.
 
-What is still as long as the sequence: x, by reference, the outputs of each layer, which the next one
-reads again, and the masks of dropout between layers.
+What is still as long as the sequence: x (by reference, unless it is tokens), the outputs of each layer,
+which the next one reads again, and the masks of dropout between layers.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class RecomputedScan:
         """See `Scan.forward`."""
         xp, T = array_module(state[0]), x.shape[0]
         P = {name: value.copy() for name, value in P.items()}  # theirs will be updated
+        x = x.copy() if x.ndim == 2 else x  # tokens are checked here, and not again
         ys = xp.empty((T, *state[0].shape), state[0].dtype)
         segments = []
         for start in range(0, max(T, 1), self.k):

@@ -144,7 +144,7 @@ class Recurrent(Layer):
                 tokens out of range, which on the host are always looked for).
             recompute_every: for long sequences: keep the state every so many steps, or every √T with
                 ``"sqrt"``, and compute the gates again in `backward`, which costs a second pass forward.
-                `x` is then not copied: leave it as it is until `backward`. See ``minirnn/recompute.py``.
+                An `x` of numbers is then not copied: leave it as it is until `backward`.
 
         Returns:
             ``ys`` (T, H·directions, N), the top layer's h, zero beyond each length; the final

@@ -270,3 +270,27 @@ def test_what_older_sources_were_compiled_to_is_thrown_away(tmp_path):
     os.utime(index, (0, source.stat().st_mtime - 10))
     forget_if_older(function)
     assert function.flushed == 1
+
+
+@each_cell
+def test_an_infinite_number_stays_where_the_equations_leave_it(cell, rng):
+    x = rng.standard_normal((4, 3, 2))
+    x[0, 0, 0] = np.inf
+    plain, compiled = (
+        CELLS[cell](3, 10, dtype="float64", rng=0, scan=s) for s in ("generic", "numba")
+    )
+    with np.errstate(invalid="ignore"):
+        wanted = plain.forward(x)[0]
+    assert np.array_equal(np.isfinite(compiled.forward(x)[0]), np.isfinite(wanted))
+
+
+@each_cell
+def test_no_sequences_have_no_gradient(cell):
+    rnn = CELLS[cell](20, 33, rng=0, scan="numba")
+    for x in (np.zeros((5, 20, 0)), np.zeros((5, 0), int)):
+        for _ in range(3):
+            dirt = np.full(1 << 16, np.nan, np.float32)  # what may lie in memory that is used next
+            del dirt
+            ys, _, cache = rnn.forward(x)
+            rnn.backward(cache, ys)
+    assert all((p.grad == 0).all() for p in rnn.parameters())

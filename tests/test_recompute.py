@@ -256,3 +256,12 @@ def test_mistakes_end_in_one_message(value, error, message, rng):
     net = network(mr.LSTMCell())
     with pytest.raises(error, match=message):
         net.forward(rng.normal(size=(4, D, 2)), recompute_every=value)
+
+
+def test_tokens_are_copied(rng):
+    rnn = mr.LSTM(D, H, dtype="float64", rng=0)
+    x = rng.integers(0, D, (7, 3))
+    ys, _, cache = rnn.forward(x, recompute_every=3)
+    x[...] = 10**6  # would be read and written far outside of U
+    rnn.backward(cache, ys)
+    assert all(np.isfinite(p.grad).all() for p in rnn.parameters())

@@ -64,6 +64,17 @@ def from_blocks(blocks: Array, start: int, block: int, columns: Array) -> None:
 
 
 @njit(nogil=True)
+def clear_padding(blocks: Array, start: int, H: int, N: int) -> None:
+    """Set to 0 what is beyond unit H: 0 from finite numbers anyway, but 0 times infinity is none."""
+    lanes = H % LANES
+    if lanes:
+        start += H // LANES * N * LANES
+        for n in range(N):
+            for u in range(start + n * LANES + lanes, start + (n + 1) * LANES):
+                blocks[u] = 0
+
+
+@njit(nogil=True)
 def copy_where(
     standing: Array, target: Array, t_start: int, source: Array, s_start: int, starts: Array
 ) -> None:

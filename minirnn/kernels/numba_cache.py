@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ def forget_if_older(*functions: Any) -> None:
     newest = max(path.stat().st_mtime for path in Path(__file__).parent.glob("numba_*.py"))
     for function in functions:
         line = function.py_func.__code__.co_firstlineno
-        for index in Path(function._cache.cache_path).glob(f"*.{function.__name__}-{line}.*.nbi"):
+        name = f"*.{function.__name__}-{line}.py{sys.version_info[0]}{sys.version_info[1]}*.nbi"
+        for index in Path(function._cache.cache_path).glob(name):
             if index.stat().st_mtime < newest:
                 function._cache.flush()

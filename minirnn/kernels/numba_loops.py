@@ -16,6 +16,7 @@ from .numba_blocks import (
     add_by_token,
     aligned,
     block_starts,
+    clear_padding,
     copy_where,
     from_blocks,
     pack_columns,
@@ -129,6 +130,9 @@ def forward(plan: Plan, x: Array, P: Any, state: Any, m: Memory, ys: Array, fina
             left = Left(m.h, t * h_step, LANES, h_starts, LANES, 1)
             project(1, N, at_once, w_run, out, 0, w_starts, no_bias, left, 0, W_packed, w_depth)
             step_forward(plan, m, t)
+            clear_padding(m.h, (t + 1) * h_step, H, N)
+            if plan.cell == LSTM:
+                clear_padding(m.c, (t + 1) * h_step, H, N)
             if len(m.standing):
                 copy_where(m.standing[t], m.h, (t + 1) * h_step, m.h, t * h_step, h_starts)
                 if plan.cell == LSTM:
@@ -209,7 +213,7 @@ def backward(
     U_packed, dx_part = zeros[:0], zeros[:0]
     if len(dx):
         U_packed, dx_part = pack_columns(U, plan.u_gates, H, at_once), aligned(k * x_step, U)
-    for end in range(T, 0, -k):
+    for end in range(T if N else 0, 0, -k):  # a product sums over one column at least
         begin = max(0, end - k)
         steps = end - begin
         for t in range(end - 1, begin - 1, -1):
@@ -227,6 +231,7 @@ def backward(
             step_backward(plan, m, t, dh, dc, da, here)
             left, out = Left(da, here, LANES, w_starts, LANES, 1), Rows(dh, 0, LANES, step)
             project(1, N, at_once, h_blocks, out, 0, h_starts, before, left, 0, W_packed, w_depth)
+            clear_padding(dh, 0, H, N)
             if len(m.standing):
                 dh += kept_h
                 dc += kept_c

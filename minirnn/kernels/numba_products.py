@@ -34,7 +34,10 @@ class Rows(NamedTuple):
 
 
 class Left(NamedTuple):
-    """The left operand: [m, k] at ``start + m·row + parts[k // depth] + k % depth · step``."""
+    """The left operand: [m, k] at ``start + m·row + parts[k // depth] + k % depth · step``.
+
+    There is one part at least, and one k in it.
+    """
 
     array: Any
     start: int
