@@ -144,6 +144,18 @@ def forward(plan: Plan, x: Array, P: Any, state: Any, m: Memory, ys: Array, fina
 
 
 @njit(nogil=True)
+def four_blocks(array: Array, start: int, step: int) -> tuple[Array, Array, Array, Array]:
+    """Four blocks that follow one another: a gate each."""
+    second, third, fourth = start + step, start + 2 * step, start + 3 * step
+    return (
+        array[start:second],
+        array[second:third],
+        array[third:fourth],
+        array[fourth : fourth + step],
+    )
+
+
+@njit(nogil=True)
 def step_forward(plan: Plan, m: Memory, t: int) -> None:
     """From the pre-activations of step t to its gates and the new state."""
     step = plan.N * LANES
@@ -152,26 +164,15 @@ def step_forward(plan: Plan, m: Memory, t: int) -> None:
         a = m.gates_start + t * m.gates_step + k * plan.blocks * step
         if plan.cell == RNN:
             rnn_forward(plan.is_relu, m.h[new : new + step])
-        elif plan.cell == LSTM:
-            lstm_forward(
-                plan.is_relu,
-                m.gates[a : a + step],
-                m.gates[a + step : a + 2 * step],
-                m.gates[a + 2 * step : a + 3 * step],
-                m.gates[a + 3 * step : a + 4 * step],
-                m.c[old : old + step],
-                m.c[new : new + step],
-                m.h[new : new + step],
-            )
+            continue
+        h, h_new = m.h[old : old + step], m.h[new : new + step]
+        if plan.cell == LSTM:
+            i, f, o, g = four_blocks(m.gates, a, step)
+            c, c_new = m.c[old : old + step], m.c[new : new + step]
+            lstm_forward(plan.is_relu, i, f, o, g, c, c_new, h_new)
         else:
-            gru_forward(
-                m.gates[a : a + step],
-                m.gates[a + step : a + 2 * step],
-                m.gates[a + 2 * step : a + 3 * step],
-                m.gates[a + 3 * step : a + 4 * step],
-                m.h[old : old + step],
-                m.h[new : new + step],
-            )
+            n, r, z, hidden = four_blocks(m.gates, a, step)
+            gru_forward(n, r, z, hidden, h, h_new)
 
 
 @njit(nogil=True, cache=True)
@@ -278,32 +279,14 @@ def step_backward(
         own = slice(k * step, (k + 1) * step)
         if plan.cell == RNN:
             rnn_backward(plan.is_relu, m.h[new : new + step], dh[own], da[d : d + step])
-        elif plan.cell == LSTM:
+            continue
+        da_1, da_2, da_3, da_4 = four_blocks(da, d, step)
+        if plan.cell == LSTM:
+            i, f, o, g = four_blocks(m.gates, a, step)
+            c, c_new = m.c[old : old + step], m.c[new : new + step]
             lstm_backward(
-                plan.is_relu,
-                m.gates[a : a + step],
-                m.gates[a + step : a + 2 * step],
-                m.gates[a + 2 * step : a + 3 * step],
-                m.gates[a + 3 * step : a + 4 * step],
-                m.c[old : old + step],
-                m.c[new : new + step],
-                dh[own],
-                dc[own],
-                da[d : d + step],
-                da[d + step : d + 2 * step],
-                da[d + 2 * step : d + 3 * step],
-                da[d + 3 * step : d + 4 * step],
+                plan.is_relu, i, f, o, g, c, c_new, dh[own], dc[own], da_1, da_2, da_3, da_4
             )
         else:
-            gru_backward(
-                m.gates[a : a + step],
-                m.gates[a + step : a + 2 * step],
-                m.gates[a + 2 * step : a + 3 * step],
-                m.gates[a + 3 * step : a + 4 * step],
-                m.h[old : old + step],
-                dh[own],
-                da[d : d + step],
-                da[d + step : d + 2 * step],
-                da[d + 2 * step : d + 3 * step],
-                da[d + 3 * step : d + 4 * step],
-            )
+            n, r, z, hidden = four_blocks(m.gates, a, step)
+            gru_backward(n, r, z, hidden, m.h[old : old + step], dh[own], da_1, da_2, da_3, da_4)
