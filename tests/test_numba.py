@@ -16,7 +16,7 @@ from minirnn import kernels
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
-from minirnn.kernels import numba_loops, numba_steps  # noqa: E402
+from minirnn.kernels import numba_loops, numba_scan, numba_steps  # noqa: E402
 from minirnn.kernels.numba_cache import forget_if_older  # noqa: E402
 from minirnn.kernels.numba_products import (  # noqa: E402
     LANES,
@@ -86,7 +86,7 @@ def test_any_size_agrees_with_the_equations(cell, dtype, tol, problem):
 @pytest.mark.parametrize("tokens", [False, True])
 def test_more_columns_than_are_multiplied_at_a_time(cell, tokens, rng):
     T, N, D, H = 23, 57, 20, 18
-    assert T * N > 2 * numba_loops.BACKWARD_COLUMNS > 2 * numba_loops.FORWARD_COLUMNS
+    assert T * N > 2 * numba_scan.BACKWARD_COLUMNS > 2 * numba_loops.FORWARD_COLUMNS
     plain, compiled = (
         CELLS[cell](D, H, 2, True, dtype="float64", rng=1, scan=s) for s in ("generic", "numba")
     )

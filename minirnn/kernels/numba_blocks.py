@@ -132,14 +132,16 @@ def add_by_token(
 
 
 @njit(nogil=True)
-def pack_rows(M: Array, gates: Array, H: int, depth: int, run: int, at_once: int) -> Array:
-    """The right operand of ``M z``: rows of M (G·H, K) as blocks, K padded to `depth` as k.
+def pack_rows(
+    M: Array, gates: Array, H: int, depth: int, run: int, at_once: int, packed: Array
+) -> None:
+    """Fill the right operand of ``M z``: rows of M (G·H, K) as blocks, K padded to `depth` as k.
 
     Blocks are in the order: `gates` of the first 16 units, then of the next. They lie beside each
     other in groups of `at_once`, of which none reaches beyond a run of `run` blocks.
     """
     K, total = M.shape[1], (H + LANES - 1) // LANES * len(gates)
-    packed = aligned(total * depth * LANES, M)
+    packed[:] = 0
     for block in range(total):
         lane = block % run % at_once
         width = min(at_once, run - (block % run - lane))
@@ -150,18 +152,17 @@ def pack_rows(M: Array, gates: Array, H: int, depth: int, run: int, at_once: int
             for u in range(lanes):
                 for k in range(first, min(K, first + LANES)):
                     packed[place + k * width * LANES + u] = M[row + u, k]
-    return packed
 
 
 @njit(nogil=True)
-def pack_columns(M: Array, gates: Array, H: int, at_once: int) -> Array:
-    """The right operand of ``Mᵀ z``: columns of M (G·H, K) as blocks, its rows as k.
+def pack_columns(M: Array, gates: Array, H: int, at_once: int, packed: Array) -> None:
+    """Fill the right operand of ``Mᵀ z``: columns of M (G·H, K) as blocks, its rows as k.
 
     The rows are in the order of `pack_rows`, the blocks in groups of `at_once`.
     """
     K, depth = M.shape[1], (H + LANES - 1) // LANES * len(gates) * LANES
     total = (K + LANES - 1) // LANES
-    packed = aligned(total * depth * LANES, M)
+    packed[:] = 0
     for k in range(depth):
         unit = k // LANES // len(gates) * LANES + k % LANES
         if unit < H:
@@ -172,7 +173,6 @@ def pack_columns(M: Array, gates: Array, H: int, at_once: int) -> Array:
                 place = ((block - lane) * depth + k * width + lane) * LANES
                 for u in range(min(LANES, K - block * LANES)):
                     packed[place + u] = M[row, block * LANES + u]
-    return packed
 
 
 @njit(nogil=True)

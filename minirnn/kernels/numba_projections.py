@@ -13,6 +13,8 @@ from .numba_products import LANES, Left, Right, Rows, product
 
 # Parts of 16 rows of packed weights, 4 blocks wide, at a time: 128 KiB, for the second-level cache
 PARTS = 32
+# Blocks of da at a time in sums over columns: half of that cache for as many columns as there are
+GROUP = 16
 
 
 @njit(nogil=True, inline="always")
@@ -55,13 +57,14 @@ def add_outer(
     """Add da zᵀ, the sum over the columns of some steps, to blocks of 16 rows of `total`."""
     z_step = z_blocks * N * LANES
     parts, depth, a_column, z_column, z_part = sums_over(steps, N, da_step, z_step)
-    for k in range(0, z_blocks, at_once):
-        right = Right(z, z_start + k * N * LANES, z_part, z_column, N * LANES)
-        for j in range(len(starts)):
-            place = (j * LANES * z_blocks + k) * LANES
-            out = Rows(total, place, z_blocks * LANES, LANES)
-            left = Left(da, starts[j], 1, parts, depth, a_column)
-            product(LANES, min(at_once, z_blocks - k), out, out, left, right)
+    for group in range(0, len(starts), GROUP):
+        for k in range(0, z_blocks, at_once):
+            right = Right(z, z_start + k * N * LANES, z_part, z_column, N * LANES)
+            for j in range(group, min(len(starts), group + GROUP)):
+                place = (j * LANES * z_blocks + k) * LANES
+                out = Rows(total, place, z_blocks * LANES, LANES)
+                left = Left(da, starts[j], 1, parts, depth, a_column)
+                product(LANES, min(at_once, z_blocks - k), out, out, left, right)
 
 
 @njit(nogil=True, inline="always")
