@@ -29,7 +29,7 @@ def directions(layer: int, H: int, bidirectional: bool) -> tuple[Direction, ...]
     return forward, Direction(f"l{layer}.reverse", first + 1, backwards, slice(H, 2 * H))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Cache:
     """What `Recurrent.backward` needs of one call of `Recurrent.forward`.
 

@@ -156,8 +156,9 @@ def tokens(name: str, value: Array, K: int, real: Array | None, look: bool) -> A
     if real is not None:
         value = xp.where(real, value, 0)
     if (look or xp is np) and value.size:
-        low, high = int(value.min()), int(value.max())
-        if low < 0 or high >= K:
+        unsigned = value.view(value.dtype.str.replace("i", "u"))  # there negative numbers are large
+        if unsigned.max() >= K:
+            low, high = value.min(), value.max()
             raise ValueError(f"{name}: got tokens from {low} to {high}, want 0 to {K - 1}")
     return value
 
@@ -180,12 +181,12 @@ def lengths_mask(lengths: Any, T: int, N: int, backend: Backend) -> Array | None
 
 def state_parts(name: str, value: Any, names: tuple[str, ...]) -> State:
     """Return `value` if it is a tuple of as many parts as the cell has states."""
+    if isinstance(value, tuple | list) and len(value) == len(names):
+        return tuple(value)
     wanted = "(" + ", ".join(names) + ("," if len(names) == 1 else "") + ")"
     if not isinstance(value, tuple | list):
         raise TypeError(f"{name}: got {type(value).__name__}, want a tuple {wanted}")
-    if len(value) != len(names):
-        raise ValueError(f"{name}: got {len(value)} part(s), want {len(names)}: {wanted}")
-    return tuple(value)
+    raise ValueError(f"{name}: got {len(value)} part(s), want {len(names)}: {wanted}")
 
 
 def not_negative(name: str, array: Array) -> None:

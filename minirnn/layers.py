@@ -121,20 +121,28 @@ class Linear(StatelessLayer):
         x = checks.on_device("x", x, self.backend)
         shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
         x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
-        xp, V, steps = array_module(x), self._V.data, x[None] if x.ndim == 2 else x
-        T, H, N = steps.shape
-        b = x.dtype.type(0) if self._b is None else self._b.data
-        X = xp.empty((H, T * N), x.dtype)  # a copy of x, with time beside the batch
-        Y = xp.empty((self.output_size, T * N), xp.result_type(x, V, b))
+        xp, T, N = array_module(x), 1 if x.ndim == 2 else len(x), x.shape[-1]
+        own_arrays = [p.data for p in self.parameters()]
+        X = xp.empty((self.input_size, T * N), x.dtype)  # a copy of x, with time beside the batch
+        Y = xp.empty((self.output_size, T * N), xp.result_type(x, *own_arrays))
+        if x.ndim == 2:
+            X[...] = x
+            self._fill(Y, X)
+            return Y, self._cache((X, x.shape))
 
-        def product(own: slice) -> None:
+        def fill(own: slice) -> None:
             columns = slice(own.start * N, own.stop * N)
-            by_step(X, T, N)[own] = steps[own]
-            xp.matmul(V, X[:, columns], out=Y[:, columns])
-            Y[:, columns] += b
+            by_step(X, T, N)[own] = x[own]
+            self._fill(Y[:, columns], X[:, columns])
 
-        parallel(product, shares(X, T, -(-LEAST // max(1, V.size * N))))
-        return Y if x.ndim == 2 else by_step(Y, T, N), self._cache((X, x.shape))
+        parallel(fill, shares(X, T, -(-LEAST // max(1, self._V.size * N))))
+        return by_step(Y, T, N), self._cache((X, x.shape))
+
+    def _fill(self, Y: Array, X: Array) -> None:
+        """Y = V X + b."""
+        array_module(X).matmul(self._V.data, X, out=Y)
+        if self._b is not None:
+            Y += self._b.data
 
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return dx; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to the gradients."""

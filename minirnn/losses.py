@@ -43,9 +43,8 @@ def softmax_cross_entropy(
         raise TypeError(f"scores: got {scores.dtype}, want floating-point numbers")
     real = scores.real.dtype
     used = None
-    if weights is None:
-        w = xp.full(shape, 1 / max(1, targets.size), real)
-    else:
+    w: Any = 1 / max(1, targets.size)
+    if weights is not None:
         w = checks.on_device("weights", weights, backend).astype(real)
         if w.shape != shape:
             raise ValueError(f"weights: got shape {w.shape}, want {shape}")

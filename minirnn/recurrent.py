@@ -20,7 +20,7 @@ from .kernels.one_step import one_step
 from .layers import dropout_mask
 from .parameter import Layer, Parameter
 from .recompute import recomputed
-from .scan import Saved, Scan
+from .scan import Saved, Scan, joined
 from .tokens import OneHotColumns
 
 
@@ -197,7 +197,7 @@ class Recurrent(Layer):
                 dropped = dropout_mask(random, self.dropout, x)
                 x *= dropped
             masks.append(dropped)
-        new_state = tuple(xp.stack(parts) for parts in zip(*finals, strict=True))
+        new_state = joined(finals)
         letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
         return x, new_state, Cache(self, self._versions(), letters, scan, scans, masks, mask, T, N)
 
@@ -286,13 +286,9 @@ class Recurrent(Layer):
         N = x_t.shape[-1]
         state = self._zeros(N) if state is None else self._check_state("state", state, N)
         with self.backend.active():
-            new = []
-            for (d,), old in zip(self.layers, zip(*state, strict=True), strict=True):
-                new.append(self._one_step(self.cell, self._arrays(d), x_t, old))
-                x_t = new[-1][0]
-            shape, concatenate = self._state_shape(N), self.backend.xp.concatenate
-            parts = [concatenate(part).reshape(shape) for part in zip(*new, strict=True)]
-            return x_t.copy(), tuple(parts)
+            layers = [self._arrays(d) for (d,) in self.layers]
+            new = self._one_step(self.cell, layers, x_t, state)
+            return new[0][-1].copy(), new
 
     def last(self, state: State) -> Array:
         """The top layer's final h, both directions on top of one another: (H·directions, N)."""

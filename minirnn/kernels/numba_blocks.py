@@ -15,9 +15,13 @@ from .numba_products import LANES
 @njit(nogil=True)
 def aligned(size: int, like: Array) -> Array:
     """Zeros of the dtype of `like` whose first one begins a cache line, as vectors want it."""
-    room = np.zeros(size + LANES, like.dtype)
-    start = -room.ctypes.data % 64 // room.itemsize
-    return room[start : start + size]
+    return from_line(np.zeros(size + LANES, like.dtype))[:size]
+
+
+@njit(nogil=True)
+def from_line(room: Array) -> Array:
+    """What is left of `room` from where the first line of the cache begins."""
+    return room[-room.ctypes.data % 64 // room.itemsize :]
 
 
 @njit(nogil=True)

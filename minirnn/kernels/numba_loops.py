@@ -19,6 +19,7 @@ from .numba_blocks import (
     clear_padding,
     copy_where,
     from_blocks,
+    from_line,
     pack_columns,
     pack_rows,
     pick,
@@ -62,30 +63,42 @@ class Plan(NamedTuple):
     w_first: int
     w_gates: Array
     steps: int  # whose gradients are multiplied at a time
-
-
-class Work(NamedTuple):
-    """Room for what is needed until the end of a pass; it holds anything at its beginning."""
-
-    U: Array  # packed
-    W: Array
-    U_sum: Array  # of the gradients, for backward
-    W_sum: Array
-    da: Array  # blocks of `Plan.steps` steps, and one block more for each
-    dx: Array  # blocks of so many steps, or none
+    # How many numbers there are in what is kept, ...
+    x_size: int
+    gates_size: int
+    h_size: int
+    c_size: int
+    # ... and in what is needed until the end of a pass: packed weights, gradients of some steps
+    U_size: int
+    W_size: int
+    da_size: int
+    dx_size: int
 
 
 class Memory(NamedTuple):
-    """What forward leaves for backward."""
+    """What forward leaves for backward; see `memory_in`."""
 
     x: Array  # blocks of T steps
-    tokens: Array  # (T, N), or (0, N)
-    standing: Array  # (T, N), true where a sequence has no such step; or (0, N)
+    tokens: Array  # (T, N), or empty
+    standing: Array  # (T, N), true where a sequence has no such step; or empty
     gates: Array
     gates_start: int
     gates_step: int  # the distance from one step to the next
     h: Array  # blocks of T + 1 steps, the initial state first
     c: Array
+
+
+@njit(nogil=True)
+def memory_in(room: Array, plan: Plan, tokens: Array, standing: Array) -> Memory:
+    """What is kept, in a `room` of so many numbers and 16 more."""
+    room = from_line(room)
+    x, room = room[: plan.x_size], room[plan.x_size :]
+    gates, room = room[: plan.gates_size], room[plan.gates_size :]
+    h, c = room[: plan.h_size], room[plan.h_size : plan.h_size + plan.c_size]
+    start, step = 0, plan.blocks * plan.h_blocks * plan.N * LANES
+    if plan.cell == RNN:  # what is squashed to h is where h will be
+        gates, start = h, step
+    return Memory(x, tokens, standing, gates, start, step, h, c)
 
 
 @njit(nogil=True)
@@ -96,17 +109,23 @@ def runs(count: int, plan: Plan) -> int:
 
 @njit(nogil=True, cache=True)
 def forward(
-    plan: Plan, x: Array, P: Any, state: Any, m: Memory, work: Work, ys: Array, final: Any
-) -> None:
-    """Equations (1.1) to (3.7): fills the arrays of `m`, ys (T, H, N), and the final state."""
+    plan: Plan, x: Array, P: Any, state: Any, tokens: Array, standing: Array,
+    kept: Array, room: Array, ys: Array, final: Any,
+) -> None:  # fmt: skip
+    """Equations (1.1) to (3.7): fills `kept` as `Memory`, ys (T, H, N), and the final state.
+
+    `room` is for what is needed meanwhile, and 16 numbers more.
+    """
+    m, room = memory_in(kept, plan, tokens, standing), from_line(room)
+    U_packed, W_packed = room[: plan.U_size], room[plan.U_size :]
     T, N, H, step, at_once = plan.T, plan.N, plan.H, plan.N * LANES, plan.at_once
     U, W, b, bw = P
     is_tokens, u_count, w_count = plan.x_blocks == 0, len(plan.u_gates), len(plan.w_gates)
     x_step, h_step = plan.x_blocks * step, plan.h_blocks * step
     u_depth, w_depth = plan.x_width, plan.h_blocks * LANES
     u_run, w_run = runs(u_count, plan), runs(w_count, plan)
-    pack_rows(U, plan.u_gates, H, u_depth, u_run, 1 if is_tokens else at_once, work.U)
-    pack_rows(W, plan.w_gates, H, w_depth, w_run, at_once, work.W)
+    pack_rows(U, plan.u_gates, H, u_depth, u_run, 1 if is_tokens else at_once, U_packed)
+    pack_rows(W, plan.w_gates, H, w_depth, w_run, at_once, W_packed)
     bias, bw_bias = aligned(u_count * w_depth, U), aligned(w_depth, U)
     no_bias = bias[:0]
     pack_rows(b, plan.u_gates, H, 1, u_run, 1, bias)
@@ -126,7 +145,7 @@ def forward(
         here = m.gates_start + begin * m.gates_step
         if is_tokens:
             starts = u_starts + here
-            pick(m.tokens[begin:end], work.U, u_depth, bias, m.gates, starts, m.gates_step)
+            pick(m.tokens[begin:end], U_packed, u_depth, bias, m.gates, starts, m.gates_step)
         else:
             for t in range(begin, end):
                 to_blocks(x[t], m.x, t * x_step, step, False)
@@ -136,7 +155,7 @@ def forward(
             left = Left(m.x, begin * x_step, LANES, x_starts, LANES, 1)
             project(
                 end - begin, N, at_once, u_run, out, m.gates_step, u_starts, bias,
-                left, x_step, work.U, u_depth,
+                left, x_step, U_packed, u_depth,
             )  # fmt: skip
         for t in range(begin, end):
             here = m.gates_start + t * m.gates_step
@@ -144,7 +163,7 @@ def forward(
                 repeat(bw_bias, m.gates, m_starts + here, N)
             out = Rows(m.gates, here, LANES, step)
             left = Left(m.h, t * h_step, LANES, h_starts, LANES, 1)
-            project(1, N, at_once, w_run, out, 0, w_starts, no_bias, left, 0, work.W, w_depth)
+            project(1, N, at_once, w_run, out, 0, w_starts, no_bias, left, 0, W_packed, w_depth)
             step_forward(plan, m, t)
             clear_padding(m.h, (t + 1) * h_step, H, N)
             if plan.cell == LSTM:
@@ -193,20 +212,26 @@ def step_forward(plan: Plan, m: Memory, t: int) -> None:
 
 @njit(nogil=True, cache=True)
 def backward(
-    plan: Plan, P: Any, m: Memory, work: Work,
+    plan: Plan, P: Any, tokens: Array, standing: Array, kept: Array, room: Array,
     dys: Array, dstate: Any, dinitial: Any, dx: Array, dP: Any,
 ) -> None:  # fmt: skip
     """Equations (3.7') to (1.1'): fills dinitial, dx (T, D, N) if it has steps, and dP.
 
-    `dys` (T, H, N) may have no steps, and is zero then.
+    `dys` (T, H, N) may have no steps, and is zero then. For `kept` and `room`, see `forward`.
     """
+    m, room = memory_in(kept, plan, tokens, standing), from_line(room)
+    U_packed, room = room[: plan.U_size], room[plan.U_size :]
+    W_packed, room = room[: plan.W_size], room[plan.W_size :]
+    U_sum, room = room[: plan.U_size], room[plan.U_size :]
+    W_sum, room = room[: plan.W_size], room[plan.W_size :]
+    da, dx_part = room[: plan.da_size], room[plan.da_size :]
     T, N, H, step, at_once = plan.T, plan.N, plan.H, plan.N * LANES, plan.at_once
     U, W, _, _ = P
     dU, dW, db, dbw = dP
     u_count, w_count, h_blocks, x_blocks = (
         len(plan.u_gates), len(plan.w_gates), plan.h_blocks, plan.x_blocks,
     )  # fmt: skip
-    k, da = plan.steps, work.da
+    k = plan.steps
     h_step, x_step = h_blocks * step, x_blocks * step
     # One block more than there are: multiples of a large power of 2 would share few lines of the caches
     da_step = (plan.blocks * h_blocks + 1) * step
@@ -215,9 +240,9 @@ def backward(
     m_starts = block_starts(3, 1, plan.blocks, h_blocks, step)
     h_starts = block_starts(0, 1, 1, h_blocks, step)
     x_starts = block_starts(0, 1, 1, x_blocks, step)
-    pack_columns(W, plan.w_gates, H, at_once, work.W)
-    work.W_sum[:] = 0
-    work.U_sum[:] = 0
+    pack_columns(W, plan.w_gates, H, at_once, W_packed)
+    W_sum[:] = 0
+    U_sum[:] = 0
     zeros = aligned(max(h_blocks, x_blocks) * LANES, U)
     before = zeros[:0] if plan.cell == GRU else zeros  # GRU: z's share of dh is there already
     u_depth, w_depth = u_count * h_blocks * LANES, w_count * h_blocks * LANES
@@ -228,7 +253,7 @@ def backward(
     to_blocks(dstate[0], dh, 0, step, False)
     to_blocks(dstate[1], dc, 0, step, False)
     if len(dx):
-        pack_columns(U, plan.u_gates, H, at_once, work.U)
+        pack_columns(U, plan.u_gates, H, at_once, U_packed)
     for end in range(T if N else 0, 0, -k):  # a product sums over one column at least
         begin = max(0, end - k)
         steps = end - begin
@@ -246,38 +271,36 @@ def backward(
             here = (t - begin) * da_step
             step_backward(plan, m, t, dh, dc, da, here)
             left, out = Left(da, here, LANES, w_starts, LANES, 1), Rows(dh, 0, LANES, step)
-            project(1, N, at_once, h_blocks, out, 0, h_starts, before, left, 0, work.W, w_depth)
+            project(1, N, at_once, h_blocks, out, 0, h_starts, before, left, 0, W_packed, w_depth)
             clear_padding(dh, 0, H, N)
             if len(m.standing):
                 dh += kept_h
                 dc += kept_c
-        add_outer(
-            steps, N, at_once, da, w_starts, da_step, m.h, begin * h_step, h_blocks, work.W_sum
-        )
+        add_outer(steps, N, at_once, da, w_starts, da_step, m.h, begin * h_step, h_blocks, W_sum)
         add_up(steps, N, at_once, runs(u_count, plan), da, u_starts, da_step, b_sum)
         if plan.cell == GRU:
             add_up(steps, N, at_once, 1, da, m_starts, da_step, bw_sum)
         if x_blocks:
             place = begin * x_step
-            add_outer(steps, N, at_once, da, u_starts, da_step, m.x, place, x_blocks, work.U_sum)
+            add_outer(steps, N, at_once, da, u_starts, da_step, m.x, place, x_blocks, U_sum)
         else:
-            add_by_token(m.tokens[begin:end], da, u_starts, da_step, plan.D, work.U_sum)
+            add_by_token(m.tokens[begin:end], da, u_starts, da_step, plan.D, U_sum)
         if len(dx):
-            left, out = Left(da, 0, LANES, u_starts, LANES, 1), Rows(work.dx, 0, LANES, step)
+            left, out = Left(da, 0, LANES, u_starts, LANES, 1), Rows(dx_part, 0, LANES, step)
             project(
                 steps, N, at_once, x_blocks, out, x_step, x_starts, zeros,
-                left, da_step, work.U, u_depth,
+                left, da_step, U_packed, u_depth,
             )  # fmt: skip
             for t in range(begin, end):
-                from_blocks(work.dx, (t - begin) * x_step, step, dx[t])
+                from_blocks(dx_part, (t - begin) * x_step, step, dx[t])
     from_blocks(dh, 0, step, dinitial[0])
     if plan.cell == LSTM:
         from_blocks(dc, 0, step, dinitial[1])
     if x_blocks:
-        unpack_rows(work.U_sum, plan.u_gates, H, plan.x_width, plan.x_width, 1, dU)
+        unpack_rows(U_sum, plan.u_gates, H, plan.x_width, plan.x_width, 1, dU)
     else:
-        unpack_rows(work.U_sum, plan.u_gates, H, plan.x_width, 1, LANES, dU)
-    unpack_rows(work.W_sum, plan.w_gates, H, h_blocks * LANES, h_blocks * LANES, 1, dW)
+        unpack_rows(U_sum, plan.u_gates, H, plan.x_width, 1, LANES, dU)
+    unpack_rows(W_sum, plan.w_gates, H, h_blocks * LANES, h_blocks * LANES, 1, dW)
     unpack_rows(b_sum, plan.u_gates, H, 1, 1, 1, db)
     if plan.cell == GRU:
         unpack_rows(bw_sum, plan.u_gates[:1] * 0, H, 1, 1, 1, dbw)

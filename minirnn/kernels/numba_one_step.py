@@ -1,7 +1,7 @@
 """One step of one sequence, compiled; ``one_step.py`` does it for more columns, and complex numbers.
 
-With one column, W h is a loop that reads W once, as fast as BLAS does, and the gates follow in the same
-call. For the RNN, which has a single gate, that gains nothing.
+With one column, a product is a loop that reads the matrix once, as fast as BLAS does, and the gates
+follow in the same call. Each layer is a call, which reads and writes its part of the state in place.
 """
 
 from __future__ import annotations
@@ -12,65 +12,83 @@ import numpy as np
 from numba import njit
 
 from ..backend import Array, State
-from ..cells import Arrays, GRUCell, LSTMCell
-from . import one_step
+from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
+from ..tokens import OneHotColumns
 from .numba_cache import forget_if_older
-from .numba_steps import IN_LINE, gru_forward, lstm_forward
+from .numba_loops import GRU, LSTM, RNN
+from .numba_steps import IN_LINE, gru_forward, lstm_forward, rnn_forward
+from .one_step import OneStep
 
+KINDS: dict[type, int] = {RNNCell: RNN, LSTMCell: LSTM, GRUCell: GRU}
 # Sums may be taken in any order, so that they run on vectors.
 SUMS: dict[str, Any] = {**IN_LINE, "fastmath": {"contract", "reassoc"}, "cache": True}
 
 
-def lstm_step(cell: LSTMCell, P: Arrays, x: Any, state: State) -> State:
-    """`LSTMCell`."""
-    h, c = state
-    if h.shape[1] != 1 or h.dtype.kind == "c":
-        return one_step.lstm_step(cell, P, x, state)
-    u = one_step.input_part(P["U"], x)
-    new: State = _lstm(cell.act.name == "relu", u, P["W"], P["b"], h[:, 0], c[:, 0])
-    return new
+def compiled(cell: Cell, other: OneStep) -> OneStep:
+    """The step of `cell`; `other` is for more columns, and complex numbers."""
+    kind = KINDS[type(cell)]
+    is_relu = isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
 
+    def step(cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
+        if state[0].shape[2] != 1 or state[0].dtype.kind == "c":
+            return other(cell, layers, x, state)
+        token, column = -1, x
+        if isinstance(x, OneHotColumns):
+            token, column = int(x.tokens[0]), state[0][0]  # which is not read
+        old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
+        new = tuple([np.empty(part.shape, part.dtype) for part in state])
+        for k, P in enumerate(layers):
+            arrays = P["U"], P["W"], P["b"], P.get("bw", P["b"])
+            _step(kind, is_relu, arrays, k, token, *old, new[0], new[-1])
+        return new
 
-def gru_step(cell: GRUCell, P: Arrays, x: Any, state: State) -> State:
-    """`GRUCell`."""
-    (h,) = state
-    if h.shape[1] != 1 or h.dtype.kind == "c":
-        return one_step.gru_step(cell, P, x, state)
-    u = one_step.input_part(P["U"], x)
-    return (_gru(u, P["W"], P["b"], P["bw"], h[:, 0]),)
+    return step
 
 
 @njit(**SUMS)
-def _add_product(out: Array, W: Array, h: Array, b: Array) -> None:
-    """out += W h + b."""
+def _add_product(out: Array, W: Array, h: Array) -> None:
+    """out += W h."""
     for k in range(len(out)):
-        total = out[k] + b[k, 0]
+        total = out[k]
         for j in range(len(h)):
             total += W[k, j] * h[j]
         out[k] = total
 
 
 @njit(**SUMS)
-def _lstm(is_relu: bool, u: Array, W: Array, b: Array, h: Array, c: Array) -> tuple[Array, Array]:
-    H, a = len(h), u.reshape(u.size)
-    _add_product(a, W, h, b)
-    h_new, c_new = np.empty((H, 1), u.dtype), np.empty((H, 1), u.dtype)
-    i, f, o, g = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
-    lstm_forward(is_relu, i, f, o, g, c, c_new.reshape(H), h_new.reshape(H))
-    return h_new, c_new
+def _step(
+    kind: int, is_relu: bool, P: Any, layer: int, token: int, x: Array, h_old: Array, c_old: Array,
+    h_new: Array, c_new: Array,
+) -> None:  # fmt: skip
+    """One layer: its part of the new state, from `token`, or x (D, 1) if it is negative.
+
+    A layer above the first reads what the one below has written.
+    """
+    U, W, b, bw = P
+    layers, H, _ = h_old.shape
+    h_below, h_above = h_old.reshape((layers, H))[layer], h_new.reshape((layers, H))[layer]
+    c_below, c_above = c_old.reshape((layers, H))[layer], c_new.reshape((layers, H))[layer]
+    a = b.copy().reshape(b.size)
+    if layer:
+        _add_product(a, U, h_new.reshape((layers, H))[layer - 1])
+    elif token < 0:
+        _add_product(a, U, x.reshape(x.size))
+    else:
+        for k in range(len(a)):
+            a[k] += U[k, token]
+    first, second, third = a[:H], a[H : 2 * H], a[2 * H : 3 * H]
+    if kind == GRU:
+        m = bw.copy().reshape(H)
+        _add_product(a[: 2 * H], W, h_below)
+        _add_product(m, W[2 * H :], h_below)
+        gru_forward(third, first, second, m, h_below, h_above)
+        return
+    _add_product(a, W, h_below)
+    if kind == LSTM:
+        lstm_forward(is_relu, first, second, third, a[3 * H :], c_below, c_above, h_above)
+    else:
+        rnn_forward(is_relu, a)
+        h_above[:] = a
 
 
-@njit(**SUMS)
-def _gru(u: Array, W: Array, b: Array, bw: Array, h: Array) -> Array:
-    H, a, m = len(h), u.reshape(u.size), np.zeros(len(h), u.dtype)
-    r, z, n = a[:H], a[H : 2 * H], a[2 * H :]
-    _add_product(a[: 2 * H], W, h, b)
-    _add_product(m, W[2 * H :], h, bw)
-    for k in range(H):
-        n[k] += b[2 * H + k, 0]
-    h_new = np.empty((H, 1), u.dtype)
-    gru_forward(n, r, z, m, h, h_new.reshape(H))
-    return h_new
-
-
-forget_if_older(_add_product, _lstm, _gru)
+forget_if_older(_add_product, _step)

@@ -6,6 +6,7 @@ products in ``numba_products.py``. While one of them runs, other threads of Pyth
 
 from __future__ import annotations
 
+from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -17,12 +18,12 @@ from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
 from ..pool import parallel, shares
 from ..scan import Scan
 from . import numba_loops as loops
-from .memory import one_block
 from .numba_cache import forget_if_older
-from .numba_loops import Memory, Plan, Work
+from .numba_loops import Plan
 from .numba_products import LANES, blocks_at_once
 
 BACKWARD_COLUMNS = 512  # whose gradients are multiplied at a time
+NO_TOKENS, NO_STEPS = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
 LEAST_COLUMNS = 8  # for each thread
 LEAST_PRODUCTS = 1 << 19  # of W h, for each thread; fewer are not worth the handing over
 
@@ -51,7 +52,9 @@ class Part(NamedTuple):
 
     own: slice  # of the batch
     plan: Plan
-    memory: Memory
+    tokens: Array  # (T, N), or empty
+    standing: Array  # (T, N), true where a sequence has no such step; or empty
+    kept: Array  # `Memory`
 
 
 class NumbaSaved(NamedTuple):
@@ -64,7 +67,8 @@ class NumbaSaved(NamedTuple):
     def trace(self, name: str) -> Array:
         """A gate or state over time, (T, H, N)."""
         found = []
-        for _, plan, m in self.parts:
+        for _, plan, tokens, standing, kept in self.parts:
+            m = loops.memory_in.py_func(kept, plan, tokens, standing)
             if name in self.cell.states:
                 room = m.h if name == "h" else m.c
                 blocks = room.reshape(plan.T + 1, plan.h_blocks, plan.N, LANES)[1:]
@@ -106,28 +110,27 @@ class NumbaScan:
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, Any]:
         """See `Scan.forward`."""
-        dtype, U = P["U"].dtype, P["U"]
+        dtype, D = P["U"].dtype, P["U"].shape[1]
         if dtype.kind == "c":
             return self.other.forward(cell, P, x, state, mask)
         _compile(dtype)
         (H, N), T = state[0].shape, len(x)
         arrays = tuple(P.get(name, P["b"]) for name in ("U", "W", "b", "bw"))
         columns = self.split(x, P["W"])
-        plans = [
-            self._plan(T, own.stop - own.start, H, U.shape[1], x.ndim == 2, dtype)
-            for own in columns
-        ]
-        memories = self._memories(plans, columns, x, mask, dtype)
-        parts = [Part(*part) for part in zip(columns, plans, memories, strict=True)]
+        kind = type(cell), self.is_relu, dtype.itemsize
+        plans = [_plan(*kind, T, own.stop - own.start, H, D, x.ndim == 2) for own in columns]
+        parts = self._parts(columns, plans, x, mask, dtype)
         ys = np.empty((T, H, N), dtype)
         final = np.empty((H, N), dtype), np.empty((H, N), dtype)
 
         def scan(part: Part) -> None:
-            own, work = part.own, _work(part.plan, dtype, 0, 0)
+            own, plan = part.own, part.plan
             given = np.empty((0, 0, 0), dtype) if x.ndim == 2 else x[..., own]
             begin = state[0][:, own], state[-1][:, own]
             end = final[0][:, own], final[1][:, own]
-            loops.forward(part.plan, given, arrays, begin, part.memory, work, ys[..., own], end)
+            room = np.empty(plan.U_size + plan.W_size + LANES, dtype)
+            memory = part.tokens, part.standing, part.kept, room
+            loops.forward(plan, given, arrays, begin, *memory, ys[..., own], end)
 
         parallel(scan, parts)
         if mask is not None:
@@ -148,13 +151,15 @@ class NumbaScan:
             dys = np.empty((0, H, N), dtype)
 
         def scan(part: Part) -> tuple[Array, ...]:
-            own, m, dP = part.own, part.memory, tuple([np.empty(p.shape, dtype) for p in P])
+            own, dP = part.own, tuple([np.empty(p.shape, dtype) for p in P])
             dy, end = dys[..., own], (dstate[0][:, own], dstate[-1][:, own])
-            if len(m.standing) and len(dy):
-                dy = np.where(m.standing[:, None], 0, dy)
+            if len(part.standing) and len(dy):
+                dy = np.where(part.standing[:, None], 0, dy)
             begin = tuple([part[:, own] for part in initial])
-            work = _work(part.plan, dtype, 1, part.plan.steps)
-            loops.backward(part.plan, P, m, work, dy, end, begin, dx[..., own], dP)
+            size = 2 * (plan.U_size + plan.W_size) + part.plan.da_size + part.plan.dx_size
+            room = np.empty(size + LANES, dtype)
+            memory = part.tokens, part.standing, part.kept, room
+            loops.backward(part.plan, P, *memory, dy, end, begin, dx[..., own], dP)
             return dP
 
         totals, *others = parallel(scan, saved.parts)
@@ -165,60 +170,49 @@ class NumbaScan:
                 gradients[name] += part
         return dx if plan.x_blocks else None, initial[: len(dstate)], gradients
 
-    def _plan(self, T: int, N: int, H: int, D: int, is_tokens: bool, dtype: Any) -> Plan:
-        cell = self.layout
-        return Plan(
-            cell.cell,
-            self.is_relu,
-            blocks_at_once(dtype.itemsize),
-            *(T, N, H, D),
-            h_blocks=-(-H // LANES),
-            x_blocks=0 if is_tokens else -(-D // LANES),
-            x_width=D if is_tokens else -(-D // LANES) * LANES,
-            blocks=max(1, len(cell.names)),
-            u_first=cell.u_first,
-            u_gates=cell.u_gates,
-            w_first=cell.w_first,
-            w_gates=cell.w_gates,
-            steps=max(1, min(T, BACKWARD_COLUMNS // max(1, N))),
-        )
-
-    def _memories(
-        self, plans: list[Plan], columns: list[slice], x: Array, mask: Array | None, dtype: Any
-    ) -> list[Memory]:
-        """Room for all that is saved, in one block of memory (see ``memory.py``)."""
-        sizes = []
-        for plan in plans:
-            step, states = plan.N * LANES, 2 if plan.cell == loops.LSTM else 1
-            kept = plan.blocks if plan.cell != loops.RNN else 0
-            sizes.append((plan.x_blocks * plan.T * step,))
-            sizes.append((plan.h_blocks * kept * plan.T * step,))
-            sizes += [(plan.h_blocks * (plan.T + 1) * step * (k < states),) for k in range(2)]
-        rooms, found = iter(one_block(dtype, sizes)), []
-        for plan, own in zip(plans, columns, strict=True):
-            X, gates, h, c = (next(rooms) for _ in range(4))
-            nothing, step = np.empty((0, plan.N)), plan.N * LANES
-            place = (gates, 0, plan.h_blocks * plan.blocks * step)
-            if plan.cell == loops.RNN:  # what is squashed to h is where h will be
-                place = (h, plan.h_blocks * step, plan.h_blocks * step)
-            tokens = nothing if x.ndim == 3 else x[:, own]
-            standing = nothing if mask is None else ~mask[:, own]
-            copies = np.array(tokens, np.intp, order="C"), np.array(standing, bool, order="C")
-            found.append(Memory(X, *copies, *place, h, c))
+    def _parts(
+        self, columns: list[slice], plans: list[Plan], x: Array, mask: Array | None, dtype: Any
+    ) -> list[Part]:
+        """Room for all that is kept, in one block of memory (see ``memory.py``)."""
+        sizes = [plan.x_size + plan.gates_size + plan.h_size + plan.c_size for plan in plans]
+        room, found, stop = np.empty(sum(sizes) + len(sizes) * LANES, dtype), [], 0
+        for own, plan, size in zip(columns, plans, sizes, strict=True):
+            start, stop = stop, stop + size + LANES
+            tokens = NO_TOKENS if x.ndim == 3 else np.array(x[:, own], np.intp, order="C")
+            standing = NO_STEPS if mask is None else np.logical_not(mask[:, own], order="C")
+            found.append(Part(own, plan, tokens, standing, room[start:stop]))
         return found
 
 
-def _work(plan: Plan, dtype: Any, sums: int, steps: int) -> Work:
-    """Room for the arrays of `Work`: `sums` is 1 for backward, with so many steps of gradients.
-
-    From NumPy, which asks the system for large pages, where Numba does not: without them a backward pass
-    of an LSTM with H=1024 takes a fifth longer.
-    """
-    step, height = plan.N * LANES, plan.h_blocks * LANES
-    U, W = len(plan.u_gates) * height * plan.x_width, len(plan.w_gates) * height * height
-    da = steps * (plan.blocks * plan.h_blocks + 1) * step
-    sizes = (U, W, sums * U, sums * W, da, steps * plan.x_blocks * step)
-    return Work(*one_block(dtype, [(size,) for size in sizes]))
+@lru_cache
+def _plan(
+    cell: type[Cell], is_relu: bool, itemsize: int, T: int, N: int, H: int, D: int, is_tokens: bool
+) -> Plan:
+    layout = LAYOUTS[cell]
+    h_blocks, x_blocks = -(-H // LANES), 0 if is_tokens else -(-D // LANES)
+    steps = max(1, min(T, BACKWARD_COLUMNS // max(1, N)))
+    x_width, blocks = D if is_tokens else x_blocks * LANES, max(1, len(layout.names))
+    step, height = N * LANES, h_blocks * LANES
+    return Plan(
+        *(layout.cell, is_relu, blocks_at_once(itemsize), T, N, H, D),
+        h_blocks=h_blocks,
+        x_blocks=x_blocks,
+        x_width=x_width,
+        blocks=blocks,
+        u_first=layout.u_first,
+        u_gates=layout.u_gates,
+        w_first=layout.w_first,
+        w_gates=layout.w_gates,
+        steps=steps,
+        x_size=T * x_blocks * step,
+        gates_size=T * h_blocks * len(layout.names) * step,
+        h_size=(T + 1) * h_blocks * step,
+        c_size=(T + 1) * h_blocks * step if layout.cell == loops.LSTM else 0,
+        U_size=len(layout.u_gates) * height * x_width,
+        W_size=len(layout.w_gates) * height * height,
+        da_size=steps * (blocks * h_blocks + 1) * step,  # for the one block more, see `backward`
+        dx_size=steps * x_blocks * step,
+    )
 
 
 _compiled: set[np.dtype[Any]] = set()
@@ -248,18 +242,12 @@ def _compile_for(number: Any) -> None:
     given_sequence = types.Array(number, 3, "A", readonly=True)
     fields = {"is_relu": types.boolean, "u_gates": integers, "w_gates": integers}
     plan = types.NamedTuple([fields.get(name, whole) for name in Plan._fields], Plan)
-    fields = {
-        "tokens": types.Array(whole, 2, "C"),
-        "standing": types.Array(types.boolean, 2, "C"),
-        "gates_start": whole,
-        "gates_step": whole,
-    }
-    memory = types.NamedTuple([fields.get(name, flat) for name in Memory._fields], Memory)
-    work = types.NamedUniTuple(flat, len(Work._fields), Work)
+    tokens, standing = types.Array(whole, 2, "C"), types.Array(types.boolean, 2, "C")
+    memory = (tokens, standing, flat, flat)
     P, state = types.UniTuple(given, 4), types.UniTuple(given, 2)
     dP, filled = types.UniTuple(columns, 4), types.UniTuple(columns, 2)
-    forward = (plan, given_sequence, P, state, memory, work, sequence, filled)
-    backward = (plan, P, memory, work, given_sequence, state, filled, sequence, dP)
+    forward = (plan, given_sequence, P, state, *memory, sequence, filled)
+    backward = (plan, P, *memory, given_sequence, state, filled, sequence, dP)
     forget_if_older(loops.forward, loops.backward)
     for function, signature in ((loops.forward, forward), (loops.backward, backward)):
         function.disable_compile(False)

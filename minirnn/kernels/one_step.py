@@ -14,14 +14,16 @@ import numpy as np
 
 from ..backend import Array, State
 from ..cells import Arrays, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from ..scan import Scan
+from ..scan import Scan, joined
 from ..tokens import OneHotColumns
 from .numpy_steps import half_plus_half, relu
 
 multiply, tanh = np.multiply, np.tanh
 
 # (the cell, its parameters, x (D, N) or tokens as `OneHotColumns`, the state) -> the new state
-OneStep = Callable[[Any, Arrays, Any, State], State]
+LayerStep = Callable[[Any, Arrays, Any, State], State]
+# The same for a network: the parameters of each layer, and the state with parts (layers, H, N)
+OneStep = Callable[[Any, list[Arrays], Any, State], State]
 
 
 def generic_step(cell: Cell, P: Arrays, x: Any, state: State) -> State:
@@ -56,7 +58,7 @@ def gru_step(cell: GRUCell, P: Arrays, x: Any, state: State) -> State:
     """Equations (3.1) to (3.7)."""
     (h,) = state
     H = len(h)
-    u, w = input_part(P["U"], x), P["W"].dot(h)
+    u, w = _input_part(P["U"], x), P["W"].dot(h)
     u += P["b"]
     rz, n, m = u[: 2 * H], u[2 * H :], w[2 * H :]
     rz += w[: 2 * H]
@@ -71,7 +73,7 @@ def gru_reset_before_step(cell: GRUResetBeforeCell, P: Arrays, x: Any, state: St
     """Equations (4.1) to (4.6)."""
     (h,), W = state, P["W"]
     H = len(h)
-    u = input_part(P["U"], x)
+    u = _input_part(P["U"], x)
     u += P["b"]
     rz, n = u[: 2 * H], u[2 * H :]
     rz += W[: 2 * H].dot(h)
@@ -80,7 +82,7 @@ def gru_reset_before_step(cell: GRUResetBeforeCell, P: Arrays, x: Any, state: St
     return (_mixed(rz[H:], n, h),)
 
 
-_IN_PLACE: dict[type, OneStep] = {
+_IN_PLACE: dict[type, LayerStep] = {
     RNNCell: rnn_step,
     LSTMCell: lstm_step,
     GRUCell: gru_step,
@@ -90,23 +92,37 @@ _IN_PLACE: dict[type, OneStep] = {
 
 def one_step(cell: Cell, scan: Scan) -> OneStep:
     """The one that goes with `scan`."""
-    if scan.name == "generic":
-        return generic_step
-    if scan.name == "numba" and isinstance(cell, LSTMCell | GRUCell):
-        from . import numba_one_step  # Numba takes a while to import
+    layer_by_layer = through_layers(
+        generic_step if scan.name == "generic" else _IN_PLACE[type(cell)]
+    )
+    if scan.name == "numba":
+        from .numba_one_step import compiled  # Numba takes a while to import
 
-        return numba_one_step.lstm_step if isinstance(cell, LSTMCell) else numba_one_step.gru_step
-    return _IN_PLACE[type(cell)]
+        return compiled(cell, layer_by_layer)
+    return layer_by_layer
 
 
-def input_part(U: Array, x: Any) -> Array:
+def through_layers(step: LayerStep) -> OneStep:
+    """Take the step in each layer, whose new h is the input of the next."""
+
+    def through(cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
+        new = []
+        for P, old in zip(layers, zip(*state, strict=True), strict=True):
+            new.append(step(cell, P, x, old))
+            x = new[-1][0]
+        return joined(new)
+
+    return through
+
+
+def _input_part(U: Array, x: Any) -> Array:
     """U x. (For a few columns, `dot` is quicker to start than @.)"""
     return U @ x if isinstance(x, OneHotColumns) else U.dot(x)
 
 
 def _pre_activations(P: Arrays, x: Any, h: Array) -> Array:
     """U x + W h + b."""
-    a = input_part(P["U"], x)
+    a = _input_part(P["U"], x)
     a += P["W"].dot(h)
     a += P["b"]
     return a
