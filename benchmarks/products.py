@@ -49,7 +49,7 @@ def scan_products(cell: str, size: Size, part: str) -> list[Product]:
     T, N, H, K = size.T, size.N, size.H, size.K
     GH, split = CELLS[cell] * H, cell == "GRU"
     found = []
-    for D in size.inputs():
+    for layer, D in enumerate(size.inputs()):
         if split:  # n is r * (W_n h + bw) + U_n x, so that U x and W h are not one product
             found += [Product(2 * H, H + 1 + D, N, T), Product(H, H + 1, N, T)]
             found += [Product(H, 1 + D, N, T)] * (D > 0)
@@ -64,7 +64,7 @@ def scan_products(cell: str, size: Size, part: str) -> list[Product]:
                 columns = steps * N
                 heights = (H + 1, 1 + D) if split else (H + 1 + D,)
                 found += [Product(GH, columns, height, times, True) for height in heights]
-                found += [Product(D, GH, columns, times)] * (D > 0)
+                found += [Product(D, GH, columns, times)] * (layer > 0)
     if part == "step":
         M = N if size.last else T * N
         found += [Product(K, H, M, 1), Product(K, M, H, 1, True), Product(H, K, M, 1)]

@@ -2,7 +2,9 @@
 
 A side is made for one cell and size, and gives a function for each part: forward of the recurrent
 layers, forward and backward of them, and the whole training step (forward, loss, backward, clipping,
-Adam). All sides start from the same weights' distribution and read the same data.
+Adam). All sides start from the same weights' distribution and read the same data. What the first layer
+reads is data, whose gradient nobody asks for: PyTorch leaves it out by itself, minirnn as it is told to,
+and the textbook computes it, as textbooks do.
 """
 
 from __future__ import annotations
@@ -70,9 +72,9 @@ def minirnn_parts(cell: str, size: Size, data: Data, scan: str, device: str = "c
     def backward() -> None:
         cache = rnn.forward(x)[2]
         if size.last:
-            rnn.backward(cache, None, rnn.last_backward(dys))
+            rnn.backward(cache, None, rnn.last_backward(dys), want_dx=False)
         else:
-            rnn.backward(cache, dys)
+            rnn.backward(cache, dys, want_dx=False)
 
     def step() -> None:
         ys, state, cache = rnn.forward(x)
@@ -81,9 +83,9 @@ def minirnn_parts(cell: str, size: Size, data: Data, scan: str, device: str = "c
         optimizer.zero_grad()
         dh = out.backward(out_cache, dscores)
         if size.last:
-            rnn.backward(cache, None, rnn.last_backward(dh))
+            rnn.backward(cache, None, rnn.last_backward(dh), want_dx=False)
         else:
-            rnn.backward(cache, dh)
+            rnn.backward(cache, dh, want_dx=False)
         mr.clip_grad_norm(parameters, CLIP)
         optimizer.step()
 

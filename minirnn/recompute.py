@@ -78,11 +78,11 @@ class RecomputedScan:
         return ys, state, RecomputedSaved(self.scan, cell, P, x, mask, segments)
 
     def backward(
-        self, saved: RecomputedSaved, dys: Array | None, dstate: State
+        self, saved: RecomputedSaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
         xp, P, x = array_module(dstate[0]), saved.P, saved.x
-        dx = None if x.ndim == 2 else xp.empty(x.shape, P["U"].dtype)
+        dx = xp.empty(x.shape, P["U"].dtype) if want_dx and x.ndim == 3 else None
         dP = {name: xp.zeros_like(value) for name, value in P.items()}
         # Compiled code leaves a second thread free to compute the segment before meanwhile
         start = ahead if self.scan.name == "numba" else partial
@@ -91,7 +91,7 @@ class RecomputedScan:
             dy, current = None if dys is None else dys[own], record()
             if k:
                 record = start(saved.again, k - 1)
-            dx_own, dstate, dP_own = self.scan.backward(current, dy, dstate)
+            dx_own, dstate, dP_own = self.scan.backward(current, dy, dstate, want_dx)
             del current  # before the next one is made, if there is no other thread
             if dx is not None:
                 dx[own] = dx_own

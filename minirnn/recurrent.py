@@ -202,7 +202,12 @@ class Recurrent(Layer):
         return x, new_state, Cache(self, self._versions(), letters, scan, scans, masks, mask, T, N)
 
     def backward(
-        self, cache: Cache, dys: Array | None = None, dstate: State | None = None
+        self,
+        cache: Cache,
+        dys: Array | None = None,
+        dstate: State | None = None,
+        *,
+        want_dx: bool = True,
     ) -> tuple[Array | None, State]:
         """Back-propagate through time: add to every parameter's ``.grad``.
 
@@ -210,9 +215,11 @@ class Recurrent(Layer):
             cache: from `forward`, with the parameters as they were then. It can be used again.
             dys: gradient of the loss with respect to ``ys`` (T, H·directions, N); None is zero.
             dstate: the same for the final state; None, or an entry None, is zero.
+            want_dx: False leaves the gradient of `x` out, and saves its time, where `x` is data.
 
         Returns:
-            The gradients with respect to ``x`` (T, D, N), None for tokens, and to the initial state.
+            The gradients with respect to ``x`` (T, D, N), None for tokens or if it is not wanted, and to
+            the initial state.
 
         Raises:
             ValueError: nothing but None was given; a shape does not fit; the cache is another
@@ -232,10 +239,10 @@ class Recurrent(Layer):
             dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
             dys = checks.real_numbers("dys", dys, self.dtype, cache.mask)
         with self.backend.active():
-            return self._backward(cache, dys, final)
+            return self._backward(cache, dys, final, want_dx)
 
     def _backward(
-        self, cache: Cache, dys: Array | None, final: State
+        self, cache: Cache, dys: Array | None, final: State, want_dx: bool
     ) -> tuple[Array | None, State]:
         initial = tuple(self.backend.xp.empty_like(part) for part in final)
         scans, masks = list(cache.scans), list(cache.masks)
@@ -250,6 +257,7 @@ class Recurrent(Layer):
                     saved,
                     None if dys is None else dys[:, d.rows][d.time],
                     tuple(part[d.place] for part in final),
+                    want_dx or layer is not self.layers[0],
                 )
                 for part, value in zip(initial, dstate, strict=True):
                     part[d.place] = value

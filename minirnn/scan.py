@@ -36,9 +36,12 @@ class Scan(Protocol):
         """Take x (T, D, N) or tokens (T, N) -> outputs (T, H, N), the final state, what to save."""
 
     def backward(
-        self, saved: Any, dys: Array | None, dstate: State
+        self, saved: Any, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
-        """Gradients of the outputs and the final state -> dx, the initial state's, the parameters'."""
+        """Gradients of the outputs and the final state -> dx, the initial state's, the parameters'.
+
+        dx is None for tokens, and where it is not wanted.
+        """
 
 
 @runtime_checkable
@@ -129,12 +132,12 @@ class GenericScan:
         return ys, state, GenericSaved(cell, P, steps, mask, tokens, x.shape)
 
     def backward(
-        self, saved: GenericSaved, dys: Array | None, dstate: State
+        self, saved: GenericSaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
         cell, P, mask = saved.cell, saved.P, saved.mask
         xp = array_module(P["U"])
-        dx = None if saved.tokens else xp.zeros(saved.shape, P["U"].dtype)
+        dx = xp.zeros(saved.shape, P["U"].dtype) if want_dx and not saved.tokens else None
         dP = {name: xp.zeros_like(value) for name, value in P.items()}
         for t in reversed(range(len(saved.steps))):
             step = saved.steps[t]

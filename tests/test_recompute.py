@@ -103,9 +103,9 @@ class Recorder(GenericScan):
         self.most = max(self.most, self.Record.alive)
         return ys, state, record
 
-    def backward(self, saved, dys, dstate):
+    def backward(self, saved, dys, dstate, want_dx=True):
         assert dys is None or len(dys) == self.lengths[-1]
-        return super().backward(saved.saved, dys, dstate)
+        return super().backward(saved.saved, dys, dstate, want_dx)
 
 
 @pytest.mark.parametrize(

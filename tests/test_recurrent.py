@@ -348,6 +348,21 @@ def test_nothing_and_next_to_nothing(cell, scan, T, N, rng):
 
 
 @each_scan
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("recompute_every", [None, 2])
+def test_gradient_of_the_input_can_be_left_out(cell, scan, layers, recompute_every, rng):
+    net = network(cell, scan, num_layers=layers, bidirectional=True)
+    x, dys = rng.standard_normal((5, D, 4)), rng.standard_normal((5, 2 * H, 4))
+    cache = net.forward(x, lengths=[5, 0, 3, 4], recompute_every=recompute_every)[2]
+    wanted = net.backward(cache, dys)[1], gradients(net)
+    net.zero_grad()
+    dx, dstate = net.backward(cache, dys, want_dx=False)
+    assert dx is None
+    assert all(map(np.array_equal, dstate, wanted[0]))
+    assert all(np.array_equal(gradients(net)[name], g) for name, g in wanted[1].items())
+
+
+@each_scan
 def test_missing_gradients_are_zero(cell, scan, rng):
     net = network(cell, scan, num_layers=2)
     x, dys = rng.normal(size=(4, D, 2)), rng.normal(size=(4, H, 2))

@@ -138,15 +138,16 @@ class NumbaScan:
         return ys, final[: len(state)], NumbaSaved(cell, arrays, parts)
 
     def backward(
-        self, saved: Any, dys: Array | None, dstate: State
+        self, saved: Any, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
         if not isinstance(saved, NumbaSaved):
-            return self.other.backward(saved, dys, dstate)
+            return self.other.backward(saved, dys, dstate, want_dx)
         P, plan = saved.P, saved.parts[0].plan
         dtype, (H, N) = P[0].dtype, dstate[0].shape
         initial = tuple(np.empty((H, N), dtype) for _ in range(2))
-        dx = np.empty((plan.T if plan.x_blocks else 0, plan.D, N), dtype)
+        has_dx = want_dx and plan.x_blocks > 0
+        dx = np.empty((plan.T if has_dx else 0, plan.D, N), dtype)
         if dys is None:
             dys = np.empty((0, H, N), dtype)
 
@@ -168,7 +169,7 @@ class NumbaScan:
         for dP in others:  # one after the other, so that the sum is the same every time
             for name, part in zip(names, dP, strict=False):
                 gradients[name] += part
-        return dx if plan.x_blocks else None, initial[: len(dstate)], gradients
+        return dx if has_dx else None, initial[: len(dstate)], gradients
 
     def _parts(
         self, columns: list[slice], plans: list[Plan], x: Array, mask: Array | None, dtype: Any

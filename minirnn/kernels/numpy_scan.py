@@ -136,7 +136,7 @@ class NumpyScan:
         return ys, tuple(s[T].copy() for s in states), saved
 
     def backward(
-        self, saved: NumpySaved, dys: Array | None, dstate: State
+        self, saved: NumpySaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
         P, Z, tokens, standing, H = saved.P, saved.Z, saved.tokens, saved.standing, saved.H
@@ -148,7 +148,7 @@ class NumpyScan:
         stops = [False] * T if standing is None else standing.any(axis=1).tolist()
         d = [np.array(part, dtype) for part in dstate]
         held = [np.empty_like(part) for part in d]
-        dx: Array = np.empty((T, U.shape[1], N), dtype) if tokens is None else None
+        dx: Array = np.empty((T, U.shape[1], N), dtype) if want_dx and tokens is None else None
         dU: Array = np.zeros_like(U) if tokens is not None else None
         k = steps_at_once(T, N)
         dA = np.empty((k, self.steps.rows * H, N), dtype)
@@ -180,7 +180,7 @@ class NumpyScan:
             if side_dx is not None:
                 np.matmul(U.T, columns[inputs], out=side_dx.columns(stop - start))
                 dx[start:stop] = side_dx.by_step(stop - start)
-            else:
+            if tokens is not None:
                 add_up_columns(columns[inputs], tokens[start:stop].ravel(), dU)
         dP = self.steps.gradients(saved, [s.total for s in sums])
         if dU is not None:

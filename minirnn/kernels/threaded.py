@@ -57,16 +57,16 @@ class ThreadedScan:
         return ys, final, ThreadedSaved(parallel(scan, columns))
 
     def backward(
-        self, saved: Any, dys: Array | None, dstate: State
+        self, saved: Any, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
         if not isinstance(saved, ThreadedSaved):
-            return self.scan.backward(saved, dys, dstate)
+            return self.scan.backward(saved, dys, dstate, want_dx)
 
         def scan(part: tuple[slice, Any]) -> tuple[Array | None, State, dict[str, Array]]:
             own, saved = part
             dy = None if dys is None else dys[..., own]
-            return self.scan.backward(saved, dy, tuple(d[:, own] for d in dstate))
+            return self.scan.backward(saved, dy, tuple(d[:, own] for d in dstate), want_dx)
 
         dxs, dstates, dPs = zip(*parallel(scan, saved.parts), strict=True)
         for name, total in dPs[0].items():
