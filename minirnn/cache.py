@@ -29,7 +29,7 @@ def directions(layer: int, H: int, bidirectional: bool) -> tuple[Direction, ...]
     return forward, Direction(f"l{layer}.reverse", first + 1, backwards, slice(H, 2 * H))
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True)  # (not frozen: that takes several times as long to make)
 class Cache:
     """What `Recurrent.backward` needs of one call of `Recurrent.forward`.
 

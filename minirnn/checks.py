@@ -156,9 +156,8 @@ def tokens(name: str, value: Array, K: int, real: Array | None, look: bool) -> A
     if real is not None:
         value = xp.where(real, value, 0)
     if (look or xp is np) and value.size:
-        unsigned = value.view(value.dtype.str.replace("i", "u"))  # there negative numbers are large
-        if unsigned.max() >= K:
-            low, high = value.min(), value.max()
+        low, high = int(value.min()), int(value.max())
+        if low < 0 or high >= K:
             raise ValueError(f"{name}: got tokens from {low} to {high}, want 0 to {K - 1}")
     return value
 

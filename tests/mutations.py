@@ -136,6 +136,8 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
                 patch.object(pool, "_chosen", shares),
             ):
                 saved = forward(scan, inputs)[2]
+                if scan.backward(saved, dys, dstate, False)[0] is not None:
+                    return "dx that is not wanted"
                 for _ in range(2):  # the second time shows whether the first changed what was saved
                     given = None if kind == "without dys" else dys
                     dx, d_initial, got = scan.backward(saved, given, dstate)

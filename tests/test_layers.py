@@ -269,6 +269,11 @@ def test_tokens_may_be_of_any_integer_type(K, kind):
     assert same_bits(gradients(layer)["E"], expected)
 
 
+def test_negative_tokens_are_refused_even_if_few_bits_hold_them():
+    with pytest.raises(ValueError, match="x: got tokens from -61 to 3, want 0 to 255"):
+        mr.Embedding(256, 2, rng=0).forward(np.array([3, -61], np.int8))
+
+
 @pytest.mark.parametrize("K", [1, 5, 512, 513, 2000])
 @pytest.mark.parametrize("M", [0, 1, 40, 3000])
 def test_columns_are_added_up_as_by_add_at(K, M):

@@ -1,5 +1,6 @@
 """What forward, backward and step promise, for every cell and on every scan."""
 
+import copy
 from contextlib import ExitStack
 
 import numpy as np
@@ -360,6 +361,18 @@ def test_gradient_of_the_input_can_be_left_out(cell, scan, layers, recompute_eve
     assert dx is None
     assert all(map(np.array_equal, dstate, wanted[0]))
     assert all(np.array_equal(gradients(net)[name], g) for name, g in wanted[1].items())
+
+
+@each_scan
+def test_copies_of_a_network_and_its_cache_go_together(cell, scan, rng):
+    net = network(cell, scan, num_layers=2)
+    x = rng.standard_normal((5, D, 4))
+    ys, _, cache = net.forward(x)
+    twins = [copy.deepcopy((net, cache)) for _ in range(5)]  # at addresses of all kinds
+    net.backward(cache, ys)
+    for twin, other in twins:
+        twin.backward(other, ys)
+        assert all(np.array_equal(gradients(twin)[k], g) for k, g in gradients(net).items())
 
 
 @each_scan

@@ -89,12 +89,11 @@ class Memory(NamedTuple):
 
 
 @njit(nogil=True)
-def memory_in(room: Array, plan: Plan, tokens: Array, standing: Array) -> Memory:
-    """What is kept, in a `room` of so many numbers and 16 more."""
-    room = from_line(room)
-    x, room = room[: plan.x_size], room[plan.x_size :]
-    gates, room = room[: plan.gates_size], room[plan.gates_size :]
-    h, c = room[: plan.h_size], room[plan.h_size : plan.h_size + plan.c_size]
+def memory_in(kept: Array, plan: Plan, tokens: Array, standing: Array) -> Memory:
+    """Cut `kept` into what is kept."""
+    x, rest = kept[: plan.x_size], kept[plan.x_size :]
+    gates, rest = rest[: plan.gates_size], rest[plan.gates_size :]
+    h, c = rest[: plan.h_size], rest[plan.h_size :]
     start, step = 0, plan.blocks * plan.h_blocks * plan.N * LANES
     if plan.cell == RNN:  # what is squashed to h is where h will be
         gates, start = h, step

@@ -12,37 +12,33 @@ import numpy as np
 from numba import njit
 
 from ..backend import Array, State
-from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
+from ..cells import Arrays, Cell, LSTMCell, RNNCell
 from ..tokens import OneHotColumns
 from .numba_cache import forget_if_older
-from .numba_loops import GRU, LSTM, RNN
+from .numba_loops import GRU, LSTM
+from .numba_scan import LAYOUTS
 from .numba_steps import IN_LINE, gru_forward, lstm_forward, rnn_forward
 from .one_step import OneStep
 
-KINDS: dict[type, int] = {RNNCell: RNN, LSTMCell: LSTM, GRUCell: GRU}
 # Sums may be taken in any order, so that they run on vectors.
 SUMS: dict[str, Any] = {**IN_LINE, "fastmath": {"contract", "reassoc"}, "cache": True}
 
 
-def compiled(cell: Cell, other: OneStep) -> OneStep:
-    """The step of `cell`; `other` is for more columns, and complex numbers."""
-    kind = KINDS[type(cell)]
+def compiled(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
+    """The step of RNN, LSTM and GRU; `other` is for more columns, and complex numbers."""
+    if state[0].shape[2] != 1 or state[0].dtype.kind == "c":
+        return other(cell, layers, x, state)
+    kind = LAYOUTS[type(cell)].cell
     is_relu = isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
-
-    def step(cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
-        if state[0].shape[2] != 1 or state[0].dtype.kind == "c":
-            return other(cell, layers, x, state)
-        token, column = -1, x
-        if isinstance(x, OneHotColumns):
-            token, column = int(x.tokens[0]), state[0][0]  # which is not read
-        old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
-        new = tuple([np.empty(part.shape, part.dtype) for part in state])
-        for k, P in enumerate(layers):
-            arrays = P["U"], P["W"], P["b"], P.get("bw", P["b"])
-            _step(kind, is_relu, arrays, k, token, *old, new[0], new[-1])
-        return new
-
-    return step
+    token, column = -1, x
+    if isinstance(x, OneHotColumns):
+        token, column = int(x.tokens[0]), state[0][0]  # which is not read
+    old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
+    new = tuple([np.empty(part.shape, part.dtype) for part in state])
+    for k, P in enumerate(layers):
+        arrays = P["U"], P["W"], P["b"], P.get("bw", P["b"])
+        _step(kind, is_relu, arrays, k, token, *old, new[0], new[-1])
+    return new
 
 
 @njit(**SUMS)
@@ -57,20 +53,21 @@ def _add_product(out: Array, W: Array, h: Array) -> None:
 
 @njit(**SUMS)
 def _step(
-    kind: int, is_relu: bool, P: Any, layer: int, token: int, x: Array, h_old: Array, c_old: Array,
-    h_new: Array, c_new: Array,
+    kind: int, is_relu: bool, P: Any, layer: int, token: int, x: Array, hs: Array, cs: Array,
+    hs_new: Array, cs_new: Array,
 ) -> None:  # fmt: skip
-    """One layer: its part of the new state, from `token`, or x (D, 1) if it is negative.
+    """One layer: its part of the new state (layers, H, 1), from `token`, or x (D, 1) if it is negative.
 
     A layer above the first reads what the one below has written.
     """
     U, W, b, bw = P
-    layers, H, _ = h_old.shape
-    h_below, h_above = h_old.reshape((layers, H))[layer], h_new.reshape((layers, H))[layer]
-    c_below, c_above = c_old.reshape((layers, H))[layer], c_new.reshape((layers, H))[layer]
+    layers, H, _ = hs.shape
+    outputs = hs_new.reshape((layers, H))
+    h, h_new = hs.reshape((layers, H))[layer], outputs[layer]
+    c, c_new = cs.reshape((layers, H))[layer], cs_new.reshape((layers, H))[layer]
     a = b.copy().reshape(b.size)
     if layer:
-        _add_product(a, U, h_new.reshape((layers, H))[layer - 1])
+        _add_product(a, U, outputs[layer - 1])
     elif token < 0:
         _add_product(a, U, x.reshape(x.size))
     else:
@@ -79,16 +76,16 @@ def _step(
     first, second, third = a[:H], a[H : 2 * H], a[2 * H : 3 * H]
     if kind == GRU:
         m = bw.copy().reshape(H)
-        _add_product(a[: 2 * H], W, h_below)
-        _add_product(m, W[2 * H :], h_below)
-        gru_forward(third, first, second, m, h_below, h_above)
+        _add_product(a[: 2 * H], W, h)
+        _add_product(m, W[2 * H :], h)
+        gru_forward(third, first, second, m, h, h_new)
         return
-    _add_product(a, W, h_below)
+    _add_product(a, W, h)
     if kind == LSTM:
-        lstm_forward(is_relu, first, second, third, a[3 * H :], c_below, c_above, h_above)
+        lstm_forward(is_relu, first, second, third, a[3 * H :], c, c_new, h_new)
     else:
         rnn_forward(is_relu, a)
-        h_above[:] = a
+        h_new[:] = a
 
 
 forget_if_older(_add_product, _step)

@@ -13,7 +13,7 @@ from .numba_products import LANES, Left, Right, Rows, product
 
 # Parts of 16 rows of packed weights, 4 blocks wide, at a time: 128 KiB, for the second-level cache
 PARTS = 32
-# Blocks of da at a time in sums over columns: half of that cache for as many columns as there are
+# Blocks of da at a time in sums over columns: of 512 columns they are 512 KiB, for that cache, too
 GROUP = 16
 
 

@@ -18,12 +18,13 @@ from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
 from ..pool import parallel, shares
 from ..scan import Scan
 from . import numba_loops as loops
+from .numba_blocks import from_line
 from .numba_cache import forget_if_older
 from .numba_loops import Plan
 from .numba_products import LANES, blocks_at_once
 
 BACKWARD_COLUMNS = 512  # whose gradients are multiplied at a time
-NO_TOKENS, NO_STEPS = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
+NO_TOKENS, NO_STANDING = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
 LEAST_COLUMNS = 8  # for each thread
 LEAST_PRODUCTS = 1 << 19  # of W h, for each thread; fewer are not worth the handing over
 
@@ -97,7 +98,6 @@ class NumbaScan:
     name = "numba"
 
     def __init__(self, cell: Cell, other: Scan) -> None:
-        self.layout = LAYOUTS[type(cell)]
         self.is_relu = isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
         self.other = other
 
@@ -128,6 +128,7 @@ class NumbaScan:
             given = np.empty((0, 0, 0), dtype) if x.ndim == 2 else x[..., own]
             begin = state[0][:, own], state[-1][:, own]
             end = final[0][:, own], final[1][:, own]
+            # Not within the compiled loop: NumPy asks the system for large pages, and Numba does not
             room = np.empty(plan.U_size + plan.W_size + LANES, dtype)
             memory = part.tokens, part.standing, part.kept, room
             loops.forward(plan, given, arrays, begin, *memory, ys[..., own], end)
@@ -174,18 +175,19 @@ class NumbaScan:
     def _parts(
         self, columns: list[slice], plans: list[Plan], x: Array, mask: Array | None, dtype: Any
     ) -> list[Part]:
-        """Room for all that is kept, in one block of memory (see ``memory.py``)."""
+        """Room for all that is kept: one block of memory, since pieces would be given back sooner."""
         sizes = [plan.x_size + plan.gates_size + plan.h_size + plan.c_size for plan in plans]
-        room, found, stop = np.empty(sum(sizes) + len(sizes) * LANES, dtype), [], 0
+        room = from_line.py_func(np.empty(sum(sizes) + LANES, dtype))
+        found, stop = [], 0
         for own, plan, size in zip(columns, plans, sizes, strict=True):
-            start, stop = stop, stop + size + LANES
+            start, stop = stop, stop + size
             tokens = NO_TOKENS if x.ndim == 3 else np.array(x[:, own], np.intp, order="C")
-            standing = NO_STEPS if mask is None else np.logical_not(mask[:, own], order="C")
+            standing = NO_STANDING if mask is None else np.logical_not(mask[:, own], order="C")
             found.append(Part(own, plan, tokens, standing, room[start:stop]))
         return found
 
 
-@lru_cache
+@lru_cache  # the constants of this module are taken as they were at the first call
 def _plan(
     cell: type[Cell], is_relu: bool, itemsize: int, T: int, N: int, H: int, D: int, is_tokens: bool
 ) -> Plan:

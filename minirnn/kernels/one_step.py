@@ -8,6 +8,7 @@ the step. Equation numbers are those of ``cells.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,27 +93,26 @@ _IN_PLACE: dict[type, LayerStep] = {
 
 def one_step(cell: Cell, scan: Scan) -> OneStep:
     """The one that goes with `scan`."""
-    layer_by_layer = through_layers(
-        generic_step if scan.name == "generic" else _IN_PLACE[type(cell)]
+    # (`partial`, and not a function within a function: those cannot be pickled)
+    layer_by_layer = partial(
+        through_layers, generic_step if scan.name == "generic" else _IN_PLACE[type(cell)]
     )
     if scan.name == "numba":
         from .numba_one_step import compiled  # Numba takes a while to import
 
-        return compiled(cell, layer_by_layer)
+        return partial(compiled, layer_by_layer)
     return layer_by_layer
 
 
-def through_layers(step: LayerStep) -> OneStep:
+def through_layers(
+    step: LayerStep, cell: Cell, layers: list[Arrays], x: Any, state: State
+) -> State:
     """Take the step in each layer, whose new h is the input of the next."""
-
-    def through(cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
-        new = []
-        for P, old in zip(layers, zip(*state, strict=True), strict=True):
-            new.append(step(cell, P, x, old))
-            x = new[-1][0]
-        return joined(new)
-
-    return through
+    new = []
+    for P, old in zip(layers, zip(*state, strict=True), strict=True):
+        new.append(step(cell, P, x, old))
+        x = new[-1][0]
+    return joined(new)
 
 
 def _input_part(U: Array, x: Any) -> Array:
