@@ -149,6 +149,7 @@ def learn(
     N = x.shape[2]
     for epoch in range(1, options.epochs + 1):
         for batch in batches(N, setting.batch or N, random, drop_last=True):
+            batch = mr.to_device(batch, options.device)
             h, cache = last_state(rnn, x[:, :, batch])
             pred, out_cache = out.forward(h)
             loss, dpred = mr.mse(pred, y[:, batch])

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import checks
-from .backend import Array, array_module, backend_of
+from .backend import Array, array_module, backend_of, on_its_device
 from .parameter import Layer
 
 
@@ -40,6 +40,7 @@ class Attention(Layer):
     It has no parameters.
     """
 
+    @on_its_device
     def forward(
         self, queries: Array, memory: Array, lengths: Any = None
     ) -> tuple[Array, AttentionCache]:
@@ -72,6 +73,7 @@ class Attention(Layer):
         c = xp.einsum("tsn,shn->thn", a, m)  # (5.3)  what is there
         return c, AttentionCache(self, self._versions(), q, m, a)
 
+    @on_its_device
     def backward(self, cache: AttentionCache, dcontext: Array) -> tuple[Array, Array]:
         """Return the gradients of the queries (T, H, N) and of the memory (S, H, N).
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import to_host
+from .backend import Array, to_host
 from .parameter import Parameter, check_names, check_parameters
 
 
@@ -31,20 +31,21 @@ class Average:
         check_names([p.name for p in self.parameters])
         self.decay = checks.fraction("decay", decay)
         self.steps = 0
-        self._values = [p.data.copy() for p in self.parameters]
+        self._values = [_copy(p) for p in self.parameters]
 
     def update(self) -> None:
         """Take the parameters as they are now into the average."""
         self.steps += 1
         d = min(self.decay, self.steps / (self.steps + 9))
         for p, value in zip(self.parameters, self._values, strict=True):
-            value *= d
-            value += (1 - d) * p.data
+            with p.backend.active():
+                value *= d
+                value += (1 - d) * p.data
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within a ``with``, the parameters are the average; after it, they are themselves again."""
-        own = [p.data.copy() for p in self.parameters]
+        own = [_copy(p) for p in self.parameters]
         self._set(self._values)
         try:
             yield
@@ -66,8 +67,14 @@ class Average:
         checks.saved_values("state", state, self.state_dict())
         self.steps = checks.whole_number("state['steps']", np.asarray(state["steps"])[()], 0)
         for p, value in zip(self.parameters, self._values, strict=True):
-            value[...] = p.backend.put(np.asarray(state[p.name], p.dtype))
+            with p.backend.active():
+                value[...] = p.backend.put(np.asarray(state[p.name], p.dtype))
 
     def _set(self, values: Sequence[Any]) -> None:
         for p, value in zip(self.parameters, values, strict=True):
             p.data = value
+
+
+def _copy(p: Parameter) -> Array:
+    with p.backend.active():
+        return p.data.copy()

@@ -8,16 +8,21 @@ and it does so only when a device called ``"cuda"`` is asked for.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import wraps
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
 Array: TypeAlias = Any  # a numpy.ndarray or a cupy.ndarray
 State: TypeAlias = tuple[Any, ...]  # (h,) or (h, c)
 Rng: TypeAlias = int | np.random.Generator | None
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def array_module(array: Array) -> ModuleType:
@@ -97,6 +102,31 @@ def get_backend(device: str) -> Backend:
 def backend_of(array: Array) -> Backend:
     """The device that `array` is on."""
     return CPU if array_module(array) is np else get_backend(f"cuda:{array.device.id}")
+
+
+def on_its_device(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Have `function` compute where the first of its arguments is that has a ``backend`` or is an array.
+
+    CuPy computes on the device that is current, which need not be that of the arrays.
+    """
+
+    @wraps(function)
+    def run(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        if "cupy" not in sys.modules:
+            return function(*arguments, **options)
+        places = (_place(value) for value in (*arguments, *options.values()))
+        with next(filter(None, places), CPU).active():
+            return function(*arguments, **options)
+
+    return run
+
+
+def _place(value: Any) -> Backend | None:
+    """Where a layer, a parameter or an array is."""
+    if array_module(value) is not np or isinstance(value, np.ndarray):
+        return backend_of(value)
+    place = getattr(value, "backend", None)
+    return place if isinstance(place, Backend) else None
 
 
 def to_host(array: Array) -> np.ndarray[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .backend import Array
+from .backend import Array, Backend, on_its_device
 from .parameter import Layer
 from .scan import Saved, Scan
 
@@ -47,6 +47,12 @@ class Cache:
     T: int
     N: int
 
+    @property
+    def backend(self) -> Backend:
+        """Where it is."""
+        return self.owner.parameters()[0].backend
+
+    @on_its_device
     def __getitem__(self, name: str) -> Array:
         scan_name, _, letter = name.rpartition(".")
         for d, saved in self.scans:

@@ -63,7 +63,8 @@ def on_device(name: str, value: Any, backend: Backend) -> Array:
     if type(value) is np.ndarray and backend.xp is np:
         return value
     module = array_module(value)
-    array = backend.xp.asarray(value) if module is backend.xp else value
+    # (CuPy's `asarray` would move it to the current device)
+    array = np.asarray(value) if module is np and backend.xp is np else value
     if backend.owns(array):
         return array
     where = "the host" if module is np else f"cuda:{value.device.id}"

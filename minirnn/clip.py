@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array
+from .backend import Array, backend_of
 from .parameter import Parameter, blocks, check_parameters, stretches
 
 
@@ -24,6 +24,11 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
     """
     max_norm = checks.positive("max_norm", max_norm)
     parameters = check_parameters(parameters)
+    with parameters[0].backend.active():
+        return _clip_grad_norm(parameters, max_norm)
+
+
+def _clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
     xp, found = parameters[0].backend.xp, stretches(parameters)
     norm = sum(_sum_of_squares(s.grad) for s in found) ** 0.5
     if xp is np and norm <= max_norm and norm < math.inf:
@@ -57,4 +62,5 @@ def clip_grad_value(parameters: Sequence[Parameter], max_value: float) -> None:
     """
     max_value = checks.positive("max_value", max_value)
     for s in stretches(check_parameters(parameters)):
-        s.grad.clip(-max_value, max_value, out=s.grad)
+        with backend_of(s.grad).active():
+            s.grad.clip(-max_value, max_value, out=s.grad)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, Backend, State, array_module, backend_of, to_host
+from .backend import Array, Backend, State, backend_of, to_host
 
 Host = np.ndarray[Any, Any]
 Step = Callable[[Any, Any], tuple[Array, Any]]
@@ -95,7 +95,8 @@ def beam_search(
         if ended[0].all():  # no other beam can gain on the first: probabilities only fall
             break
         read, columns = token.ravel(), backend.put((beam * N + np.arange(N)).ravel())
-        state = tuple(array_module(part).take(part, columns, axis=-1) for part in state or ())
+        with backend.active():
+            state = tuple(backend.xp.take(part, columns, axis=-1) for part in state or ())
     tokens = np.full((length, N), stop)
     tokens[: len(beams)] = beams[:, 0]
     return tokens, total[0]

@@ -86,7 +86,9 @@ class LanguageModel(Model):
         if embedding is not None:
             layers["embed"] = Embedding(num_tokens, embedding, **where)
             if share:  # as V, it wants numbers of the size that a linear layer starts with
-                layers["embed"].parameters()[0].data *= hidden_size**-0.5
+                (E,) = layers["embed"].parameters()
+                with E.backend.active():
+                    E.data *= hidden_size**-0.5
         layers["rnn"] = network(
             num_tokens if embedding is None else embedding,
             hidden_size,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checks
-from .backend import Array, Backend, Rng, array_module, generator, get_backend
+from .backend import Array, Backend, Rng, array_module, generator, get_backend, on_its_device
 from .data import one_hot
 from .init import check_scheme, draw
 from .nonlinearity import nonlinearity
@@ -116,6 +116,7 @@ class Linear(StatelessLayer):
         """``V`` and ``b``."""
         return {"V": self._V} if self._b is None else {"V": self._V, "b": self._b}
 
+    @on_its_device
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
         """(T, H, N) or (H, N) -> the same with K rows."""
         x = checks.on_device("x", x, self.backend)
@@ -144,6 +145,7 @@ class Linear(StatelessLayer):
         if self._b is not None:
             Y += self._b.data
 
+    @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return dx; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to the gradients."""
         X, shape = self._saved(cache)
@@ -187,6 +189,7 @@ class Embedding(StatelessLayer):
         """``E``."""
         return {"E": self._E}
 
+    @on_its_device
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
         """Pick a row for each token, as a column."""
         x = _tokens(x, self._E.backend)
@@ -194,6 +197,7 @@ class Embedding(StatelessLayer):
         picked = array_module(x).take(self._E.data, x, axis=0)
         return picked.swapaxes(-1, -2), self._cache(x.copy())
 
+    @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> None:
         """Add each column of `dy` to its token's row of the gradient. Tokens have none: None."""
         x = self._saved(cache)
@@ -211,12 +215,12 @@ class OneHot(StatelessLayer):
         self.dtype = checks.float_dtype(dtype)
         self.backend = get_backend(device)
 
+    @on_its_device
     def forward(self, x: Array) -> tuple[Array, None]:
         """Column n is 1 at row ``x[n]``, and 0 elsewhere."""
         x = _tokens(x, self.backend)
         x = checks.tokens("x", x, self.num_tokens, None, look=False)
-        with self.backend.active():
-            return one_hot(x, self.num_tokens, self.dtype), None
+        return one_hot(x, self.num_tokens, self.dtype), None
 
     def backward(self, cache: None, dy: Array) -> None:
         """Tokens have no gradient: None."""
@@ -231,6 +235,7 @@ class Dropout(StatelessLayer):
     def __init__(self, p: float) -> None:
         self.p = checks.fraction("p", p)
 
+    @on_its_device
     def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
         """Any shape to the same; the mask is in the cache."""
         if dropout_rng is None or self.p == 0:
@@ -238,6 +243,7 @@ class Dropout(StatelessLayer):
         mask = dropout_mask(generator(dropout_rng, "dropout_rng"), self.p, x)
         return x * mask, self._cache(mask)
 
+    @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """The same elements are zero, the others scaled."""
         mask = self._saved(cache)
@@ -250,11 +256,13 @@ class Activation(StatelessLayer):
     def __init__(self, name: str) -> None:
         self.function = nonlinearity(name)
 
+    @on_its_device
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
         """Any shape to the same."""
         y = self.function.f(x)
         return y, self._cache(y.copy())
 
+    @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return dy * f'(x)."""
         y = self._saved(cache)
@@ -276,6 +284,7 @@ class Sequential(StatelessLayer):
         """Those of the layers, by their number."""
         return named_children({str(k): layer for k, layer in enumerate(self.layers)})
 
+    @on_its_device
     def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
         """Through the layers from first to last."""
         random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
@@ -288,6 +297,7 @@ class Sequential(StatelessLayer):
             caches.append(cache)
         return x, self._cache(caches)
 
+    @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Through the layers from last to first."""
         caches, dy = self._saved(cache), dy.copy()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import checks
-from .backend import Array, array_module, backend_of
+from .backend import Array, array_module, backend_of, on_its_device
 
 
+@on_its_device
 def softmax_cross_entropy(
     scores: Array, targets: Array, weights: Array | None = None
 ) -> tuple[Any, Array]:
@@ -69,6 +70,7 @@ def softmax_cross_entropy(
     return loss, p
 
 
+@on_its_device
 def mse(pred: Array, target: Array) -> tuple[Any, Array]:
     """Mean of the squared error over all elements.
 

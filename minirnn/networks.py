@@ -79,9 +79,10 @@ class LSTM(Recurrent):
         super().__init__(LSTMCell(activation), *arguments, dtype, device, rng, init=init, scan=scan)
         if forget_bias is not None:
             f = slice(self.hidden_size, 2 * self.hidden_size)
-            for name, p in self.named_parameters().items():
-                if name.endswith(".b"):
-                    p.data[f] = forget_bias
+            with self.backend.active():
+                for name, p in self.named_parameters().items():
+                    if name.endswith(".b"):
+                        p.data[f] = forget_bias
 
 
 class GRU(Recurrent):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, array_module, to_host
+from .backend import Array, array_module, on_its_device, to_host
 from .parameter import Parameter, blocks, check_names, check_parameters, stretches
 from .pool import parallel, shares
 
@@ -45,9 +45,10 @@ class Optimizer:
             raise ValueError(f"parameters: got {sorted(kinds)}, want one dtype and one device")
         self.lr = lr if callable(lr) else checks.real_number("lr", lr)
         self.steps = 0
-        backend, size = self.parameters[0].backend, sum(p.size for p in self.parameters)
-        with backend.active():
-            zeros = backend.xp.zeros
+        self.backend = self.parameters[0].backend
+        size = sum(p.size for p in self.parameters)
+        with self.backend.active():
+            zeros = self.backend.xp.zeros
             self._state = {slot: zeros(size, self.parameters[0].dtype) for slot in self.slots}
             # Each thread uses one block of this; what is never touched takes no memory
             self._work = zeros(size, self.parameters[0].dtype)
@@ -63,6 +64,7 @@ class Optimizer:
         """The learning rate of the next step."""
         return float(self.lr(self.steps) if callable(self.lr) else self.lr)
 
+    @on_its_device
     def step(self) -> None:
         """Update every parameter from its gradient. The gradients stay as they are."""
         rate = self.rate
@@ -81,6 +83,7 @@ class Optimizer:
         for p in self.parameters:
             p.version += 1
 
+    @on_its_device
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
         for s in stretches(self.parameters):
@@ -97,6 +100,7 @@ class Optimizer:
             start += p.size
         return state
 
+    @on_its_device
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave; nothing is changed unless everything fits.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checks
-from .backend import Array, Backend, array_module, to_host
+from .backend import Array, Backend, array_module, on_its_device, to_host
 
 BLOCK = 1 << 17  # numbers; a few arrays of so many stay in the cache from one pass to the next
 
@@ -51,6 +51,7 @@ class Parameter:
         self.version = 0
         self.place(Storage(self.size, self.dtype, backend), 0, value)
 
+    @on_its_device
     def place(self, storage: Storage, start: int, value: Array) -> None:
         """Move to `storage`, from element `start` on, with `value` as the data."""
         self.storage, self.start, self.stop = storage, start, start + self.size
@@ -75,7 +76,7 @@ class Parameter:
 
     @data.setter
     def data(self, value: Array) -> None:
-        self._data[...] = self._fit(self.name, value)
+        self._set(self.name, self._data, value)
         self.version += 1
 
     @property
@@ -86,10 +87,11 @@ class Parameter:
     @grad.setter
     def grad(self, value: Array) -> None:
         if value is not self._grad:  # `p.grad += g` has worked in place and assigns the same array
-            self._grad[...] = self._fit(f"{self.name}.grad", value)
+            self._set(f"{self.name}.grad", self._grad, value)
 
-    def _fit(self, name: str, value: Array) -> Array:
-        return self.backend.put(checks.castable(name, value, self), self.dtype)
+    @on_its_device
+    def _set(self, name: str, own: Array, value: Array) -> None:
+        own[...] = self.backend.put(checks.castable(name, value, self), self.dtype)
 
     @contextmanager
     def replaced_by(self, array: Array) -> Iterator[None]:
@@ -122,7 +124,8 @@ class Layer:
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
         for p in self.parameters():
-            p.grad[...] = 0
+            with p.backend.active():
+                p.grad[...] = 0
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all parameters on the host, by name."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, Rng, State, generator, get_backend
+from .backend import Array, Rng, State, generator, get_backend, on_its_device
 from .cache import Cache, Direction, directions
 from .cells import Arrays, Cell
 from .init import check_scheme, draw
@@ -123,6 +123,7 @@ class Recurrent(Layer):
         """``l0.U``, ``l0.W``, ``l0.b``, ``l0.reverse.U``, …, ``l1.U``, …"""
         return dict(self._parameters)
 
+    @on_its_device
     def forward(
         self,
         x: Array,
@@ -167,8 +168,7 @@ class Recurrent(Layer):
             for part in state:
                 checks.finite("state", part)
         scan = recomputed(self.scan, recompute_every, T)
-        with self.backend.active():
-            return self._forward(scan, x, state, mask, dropout_rng)
+        return self._forward(scan, x, state, mask, dropout_rng)
 
     def _forward(
         self, scan: Scan, x: Array, state: State, mask: Array | None, dropout_rng: Rng
@@ -201,6 +201,7 @@ class Recurrent(Layer):
         letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
         return x, new_state, Cache(self, self._versions(), letters, scan, scans, masks, mask, T, N)
 
+    @on_its_device
     def backward(
         self,
         cache: Cache,
@@ -238,8 +239,7 @@ class Recurrent(Layer):
             dys = checks.on_device("dys", dys, self.backend)
             dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
             dys = checks.real_numbers("dys", dys, self.dtype, cache.mask)
-        with self.backend.active():
-            return self._backward(cache, dys, final, want_dx)
+        return self._backward(cache, dys, final, want_dx)
 
     def _backward(
         self, cache: Cache, dys: Array | None, final: State, want_dx: bool
@@ -268,6 +268,7 @@ class Recurrent(Layer):
             dys = dx  # the input of this layer is the output of the one below
         return dys, initial
 
+    @on_its_device
     def step(self, x_t: Array, state: State | None = None) -> tuple[Array, State]:
         """Run one step and keep nothing for `backward`: for sampling and streaming.
 
@@ -293,17 +294,18 @@ class Recurrent(Layer):
             x_t = checks.real_numbers("x_t", x_t, self.dtype)
         N = x_t.shape[-1]
         state = self._zeros(N) if state is None else self._check_state("state", state, N)
-        with self.backend.active():
-            layers = [self._arrays(d) for (d,) in self.layers]
-            new = self._one_step(self.cell, layers, x_t, state)
-            return new[0][-1].copy(), new
+        layers = [self._arrays(d) for (d,) in self.layers]
+        new = self._one_step(self.cell, layers, x_t, state)
+        return new[0][-1].copy(), new
 
+    @on_its_device
     def last(self, state: State) -> Array:
         """The top layer's final h, both directions on top of one another: (H·directions, N)."""
         h = checks.state_parts("state", state, self.cell.states)[0]
         h = checks.numbers("state h", h, self._state_shape("N"), self.dtype, self.backend)
         return h[-self.num_directions :].reshape(self.output_size, h.shape[-1]).copy()
 
+    @on_its_device
     def last_backward(self, dh: Array) -> State:
         """The `dstate` for `backward` that belongs to a gradient of `last`, (H·directions, N)."""
         dh = checks.numbers("dh", dh, (self.output_size, "N"), self.dtype, self.backend)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from . import checks
 from .attention import Attention
-from .backend import Array, Rng, State, generator
+from .backend import Array, Rng, State, generator, on_its_device
 from .init import spread_tokens
 from .layers import Activation, Linear, Sequential
 from .model import Model
@@ -94,6 +94,7 @@ class EncoderDecoder(Model):
         for rnn in (self.encoder, self.decoder):
             spread_tokens(rnn, random)
 
+    @on_its_device
     def forward(
         self, source: Array, inputs: Array, lengths: Any = None
     ) -> tuple[Array, EncoderDecoderCache]:
@@ -122,6 +123,7 @@ class EncoderDecoder(Model):
         scores, out = self.out.forward(ys)
         return scores, EncoderDecoderCache(encoder, decoder, attention, combine, out)
 
+    @on_its_device
     def backward(self, cache: EncoderDecoderCache, dscores: Array) -> None:
         """Add the gradients: back through the decoder, and through the state into the encoder.
 
@@ -140,6 +142,7 @@ class EncoderDecoder(Model):
         _, dstate = self.decoder.backward(cache.decoder, dys)
         self.encoder.backward(cache.encoder, dmemory, self._of(self.encoder, dstate))
 
+    @on_its_device
     def encode(self, source: Array, lengths: Any = None) -> State:
         """Read the sources, and return the state for the first `step`.
 
@@ -160,6 +163,7 @@ class EncoderDecoder(Model):
         lengths = [S] * N if lengths is None else lengths
         return *state, memory, self.decoder.backend.put(lengths)
 
+    @on_its_device
     def step(self, tokens: Array, state: State) -> tuple[Array, State]:
         """Read one token for each sequence, (N,), and return the scores (K, N) and the state."""
         states = len(self.decoder.cell.states)

@@ -297,7 +297,7 @@ def functions(name: str) -> Iterator[FunctionType]:
         for f in vars(owner).values():
             own = isinstance(f, FunctionType) and f.__module__ == module.__name__
             if own and re.fullmatch(FUNCTIONS, f.__qualname__):
-                yield f
+                yield inspect.unwrap(f)
 
 
 def mutants(function: FunctionType) -> Iterator[Mutant]:

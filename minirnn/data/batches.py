@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from ..backend import Array, Rng, array_module, backend_of, generator, get_backend
+from ..backend import (
+    Array,
+    Rng,
+    array_module,
+    backend_of,
+    generator,
+    get_backend,
+    on_its_device,
+)
 
 Values = np.ndarray[Any, Any]
 
@@ -40,6 +48,7 @@ def _cut(order: Values, size: int, drop_last: bool) -> Iterator[Values]:
         yield order[start : start + size]
 
 
+@on_its_device
 def time_first(x: Array) -> Array:
     """(N, T, D) -> (T, D, N), or tokens (N, T) -> (T, N): the layout of the engine, as a copy.
 
@@ -49,6 +58,7 @@ def time_first(x: Array) -> Array:
     return array_module(x).moveaxis(_with_axes("x", x, {3: "(N, T, D)", 2: "(N, T)"}), 0, -1).copy()
 
 
+@on_its_device
 def batch_first(ys: Array) -> Array:
     """(T, D, N) -> (N, T, D), or (T, N) -> (N, T): back to the layout of other libraries, as a copy.
 
@@ -124,6 +134,7 @@ def real_steps(lengths: Any, T: int) -> Values:
     return np.ones((T, len(lengths)), "float32") if real is None else real.astype("float32")
 
 
+@on_its_device
 def one_hot(tokens: Array, K: int, dtype: Any = "float32") -> Array:
     """Tokens (T, N) or (N,) as columns with a single 1: (T, K, N) or (K, N).
 

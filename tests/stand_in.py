@@ -1,0 +1,319 @@
+"""A strict stand-in for CuPy, which the tests of device arrays run on where there is no CUDA device.
+
+Its arrays are NumPy's behind a class that refuses what a ``cupy.ndarray`` refuses, and more: all that
+would move numbers between host and device unasked, and all that CuPy does not have. CuPy allows its
+arrays in ``numpy.tanh``, NumPy's as an index, and on some machines arrays of two devices in one sum;
+here those are errors, too. What the engine has no use for is not there: to use more of CuPy, look up
+what it takes, and add it to the lists below.
+
+This tells nothing about mistakes of CuPy's own, about speed, or about kernels. `synchronised` has an
+entry for each time that the host would have to wait until a device has finished all its work.
+"""
+
+from __future__ import annotations
+
+import operator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy import finfo, float32, float64, inf, nan  # noqa: F401  (CuPy has them as they are)
+
+DEVICES = 2
+UFUNCS = (  # all of them with the keyword `out` alone
+    *("add", "divide", "exp", "isfinite", "log", "matmul", "maximum", "minimum", "multiply"),
+    *("negative", "sqrt", "subtract", "tanh"),
+)
+FUNCTIONS = {  # with the keywords that may be used
+    "arange": "dtype",
+    "argwhere": "",
+    "concatenate": "axis",
+    "einsum": "",
+    "full": "dtype",
+    "moveaxis": "",
+    "ones": "dtype",
+    "result_type": "",
+    "take": "axis",
+    "zeros": "dtype",
+    "zeros_like": "dtype",
+}
+METHODS = {  # with the names of their arguments
+    "all": "axis out keepdims",
+    "any": "axis out keepdims",
+    "argmax": "axis",
+    "astype": "dtype",
+    "clip": "min max out",
+    "copy": "",
+    "cumsum": "axis dtype out",
+    "max": "axis out keepdims",
+    "mean": "axis dtype out keepdims",
+    "min": "axis out keepdims",
+    "sum": "axis dtype out keepdims",
+    "take": "indices axis out",
+}
+VIEWS = ("ravel", "reshape", "squeeze", "swapaxes", "transpose", "view")
+OPERATORS = (
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"),
+    *("lt", "le", "eq", "ne", "gt", "ge", "matmul"),
+)
+
+synchronised: list[str] = []
+_current = [0]  # devices, the innermost ``with`` last
+
+
+class Device:
+    """Within a ``with``, the device that arrays are made on and computed with."""
+
+    def __init__(self, number: int | None = None) -> None:
+        self.id = _current[-1] if number is None else number
+
+    def __enter__(self) -> Device:
+        _current.append(self.id)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _current.pop()
+
+
+class CUDARuntimeError(RuntimeError):
+    """What CuPy raises where there is no driver."""
+
+
+cuda = SimpleNamespace(
+    Device=Device,
+    runtime=SimpleNamespace(getDeviceCount=lambda: DEVICES, CUDARuntimeError=CUDARuntimeError),
+)
+
+
+class ndarray:
+    """An array on a device."""
+
+    __module__ = "cupy"
+    __slots__ = ("_values", "device")
+    __array_ufunc__ = None  # NumPy's ufuncs refuse it, and its operators leave the work to these
+    __hash__ = None
+
+    def __init__(self, values: np.ndarray, device: Device) -> None:
+        self._values, self.device = values, device
+
+    shape = property(lambda self: self._values.shape)
+    ndim = property(lambda self: self._values.ndim)
+    size = property(lambda self: self._values.size)
+    dtype = property(lambda self: self._values.dtype)
+    nbytes = property(lambda self: self._values.nbytes)
+    T = property(lambda self: ndarray(self._values.T, self.device))
+    real = property(lambda self: ndarray(self._values.real, self.device))
+
+    def __array__(self, *arguments: Any, **options: Any) -> None:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Use .get()")
+
+    def __array_function__(self, function: Any, *arguments: Any) -> None:
+        raise TypeError(f"numpy.{function.__name__} of a device array")
+
+    def get(self) -> np.ndarray:
+        """A copy on the host."""
+        return self._to_host("get")
+
+    def item(self) -> Any:
+        return self._to_host("item").item()
+
+    def tolist(self) -> Any:
+        return self._to_host("tolist").tolist()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError("The truth value of an array of this size is ambiguous")
+        return bool(self._to_host("bool"))
+
+    def __int__(self) -> int:
+        return int(self._to_host("int"))
+
+    def __float__(self) -> float:
+        return float(self._to_host("float"))
+
+    def __repr__(self) -> str:
+        return repr(self._to_host("repr"))
+
+    def __format__(self, how: str) -> str:
+        return format(self._to_host("format"), how)
+
+    def _to_host(self, why: str) -> np.ndarray:
+        synchronised.append(why)
+        return self._values.copy()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Any:
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, index: Any) -> ndarray:
+        index, arrays = _index(index)
+        if arrays:
+            return _new(_operand(self)[index])
+        return ndarray(self._values[index], self.device)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        index, arrays = _index(index)
+        values = _operand(self)
+        if arrays:
+            places = np.arange(self.size).reshape(self.shape)[index]
+            if np.unique(places).size < places.size:
+                raise IndexError("which of several values for one place is kept, is left to chance")
+        values[index] = _operand(value)
+
+    def __neg__(self) -> ndarray:
+        return _new(-_operand(self))
+
+    def __invert__(self) -> ndarray:
+        return _new(~_operand(self))
+
+    def __abs__(self) -> ndarray:
+        return _new(abs(_operand(self)))
+
+    def __deepcopy__(self, memo: Any) -> ndarray:
+        return ndarray(self._values.copy(), self.device)
+
+    def __reduce__(self) -> Any:
+        return asarray, (self.get(),)
+
+
+def _new(values: Any) -> Any:
+    """What NumPy gave, on the current device: numbers as arrays without axes."""
+    if isinstance(values, np.ndarray | np.generic):
+        return ndarray(np.asarray(values), Device())
+    return values
+
+
+def _operand(x: Any) -> Any:
+    """What NumPy is to compute with: an array of the current device, or a number."""
+    if isinstance(x, ndarray):
+        if x.device.id != Device().id:
+            raise ValueError(f"array on device {x.device.id}, while {Device().id} is current")
+        return x._values
+    if isinstance(x, bool | int | float | complex | np.generic):
+        return x
+    raise TypeError(f"Unsupported type {type(x)}")
+
+
+def _argument(x: Any) -> Any:
+    """The same where there may be shapes, types and names, too, and sequences of arrays."""
+    if isinstance(x, list | tuple):
+        return type(x)(_argument(part) for part in x)
+    plain = x is None or isinstance(x, str | type | np.dtype)
+    return x if plain else _operand(x)
+
+
+def _index(index: Any) -> tuple[Any, bool]:
+    """The index for NumPy to give an array for, and whether there are arrays in it."""
+    parts: list[Any] = []
+    arrays = False
+    for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, ndarray):
+            arrays = True
+            if part.dtype == bool:
+                synchronised.append("mask as an index")  # how many there are decides the shape
+        elif isinstance(part, list | np.ndarray):
+            raise TypeError(f"index: Unsupported type {type(part)}")
+        parts.append(_operand(part) if isinstance(part, ndarray) else part)
+    return tuple(parts if any(part is ... for part in parts) else [*parts, ...]), arrays
+
+
+def _checked(name: str, function: Any, names: str) -> Any:
+    """`function` for device arrays, with these keywords only."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        if not options.keys() <= set(names.split()):
+            raise TypeError(f"{name}: got {sorted(options)}, want some of: {names}")
+        out = options.pop("out", None)
+        values = {key: _argument(value) for key, value in options.items()}
+        if out is None:
+            return _new(function(*map(_argument, arguments), **values))
+        if not isinstance(out, ndarray):
+            raise TypeError(f"{name}: out: Unsupported type {type(out)}")
+        function(*map(_argument, arguments), **values, out=_operand(out))
+        return out
+
+    return call
+
+
+def _add_operator(name: str) -> None:
+    """Both sides of it and, except for comparisons and products, in place."""
+    plain, in_place = getattr(operator, f"__{name}__"), getattr(operator, f"__i{name}__", None)
+
+    def left(self: ndarray, other: Any) -> Any:
+        if not isinstance(other, ndarray) and getattr(other, "__array_ufunc__", name) is None:
+            return NotImplemented  # the other one knows how to compute with arrays
+        return _new(plain(_operand(self), _operand(other)))
+
+    def right(self: ndarray, other: Any) -> ndarray:
+        return _new(plain(_operand(other), _operand(self)))
+
+    def own(self: ndarray, other: Any) -> ndarray:
+        in_place(_operand(self), _operand(other))
+        return self
+
+    setattr(ndarray, f"__{name}__", left)
+    setattr(ndarray, f"__r{name}__", right)
+    if in_place is not None and name != "matmul":
+        setattr(ndarray, f"__i{name}__", own)
+
+
+def _add_method(name: str, names: str) -> None:
+    call = _checked(f"ndarray.{name}", getattr(np.ndarray, name), names)
+    setattr(ndarray, name, lambda self, *arguments, **options: call(self, *arguments, **options))
+
+
+def _add_view(name: str) -> None:
+    def method(self: ndarray, *arguments: Any) -> ndarray:
+        values = getattr(self._values, name)(*arguments)
+        if np.may_share_memory(values, self._values):
+            return ndarray(values, self.device)
+        return _new(getattr(_operand(self), name)(*arguments))  # a copy: work for the device
+
+    setattr(ndarray, name, method)
+
+
+for _name in OPERATORS:
+    _add_operator(_name)
+for _name, _names in METHODS.items():
+    _add_method(_name, _names)
+for _name in VIEWS:
+    _add_view(_name)
+
+
+def asarray(a: Any, dtype: Any = None) -> ndarray:
+    """The one way onto a device, and from one device to another."""
+    values = a._values if isinstance(a, ndarray) else np.asarray(a)
+    if values.dtype == object:
+        raise ValueError("Unsupported dtype object")
+    if isinstance(a, ndarray) and a.device.id == Device().id and dtype in (None, a.dtype):
+        return a
+    return _new(np.array(values, dtype))
+
+
+def empty(shape: Any, dtype: Any = float) -> ndarray:
+    """Whatever memory held before: here what shows if it is read, NaN or -1."""
+    dtype = np.dtype(dtype)
+    return _new(np.full(shape, nan if dtype.kind in "fc" else -1, dtype))
+
+
+def empty_like(a: ndarray) -> ndarray:
+    return empty(a.shape, a.dtype)
+
+
+def where(condition: ndarray, x: Any, y: Any) -> ndarray:
+    """Without x and y, the shape of what it gives would have to be waited for."""
+    if not isinstance(condition, ndarray):
+        raise TypeError(f"where: condition: Unsupported type {type(condition)}")
+    return _new(np.where(_operand(condition), _operand(x), _operand(y)))
+
+
+def __getattr__(name: str) -> Any:
+    if name in UFUNCS:
+        return _checked(name, getattr(np, name), "out")
+    if name in FUNCTIONS:
+        if name == "argwhere":
+            synchronised.append(name)
+        return _checked(name, getattr(np, name), FUNCTIONS[name])
+    raise AttributeError(f"the stand-in for CuPy has no {name!r}")
