@@ -1,9 +1,26 @@
 """What the tests of devices use: the same work on the host and on a device."""
 
 import numpy as np
+import pytest
 
 import minirnn as mr
 from minirnn.backend import get_backend
+
+
+def _missing():
+    """Why there is no CUDA device; empty if there is one."""
+    try:
+        get_backend("cuda")
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+MISSING = _missing()
+NEEDS_DEVICE = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(bool(MISSING), reason=MISSING or "there is a CUDA device"),
+]
 
 
 class Place:

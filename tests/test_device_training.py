@@ -110,7 +110,7 @@ def test_what_is_said_of_a_network(device, capsys):
     net = mr.LSTM(3, 4, 2, device=device, rng=0)
     assert mr.summary(net) == mr.summary(mr.LSTM(3, 4, 2, rng=0))
     said = mr.explain(net, mr.to_device(np.zeros((5, 3, 2)), device))
-    assert f"the parameters are on {get_backend(device).name}" in said
+    assert f"float32, {get_backend(device).name}" in said
     assert "x is float64 and is cast to float32" in said
 
 

@@ -14,12 +14,15 @@ from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from ..pool import missing_for_compiled
 from ..scan import GenericScan, Scan
+from .cuda_module import last_pass
+from .fused_scan import LAYOUTS as FUSED_CELLS
+from .fused_scan import FusedScan
 from .numpy_gru import GRUResetBeforeSteps, GRUSteps
 from .numpy_scan import NumpyScan, Steps
 from .numpy_steps import LSTMSteps, RNNSteps
 from .threaded import ThreadedScan
 
-SCANS = ("auto", "generic", "numpy", "numba")
+SCANS = ("auto", "generic", "numpy", "numba", "fused")
 NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
 
 _NUMPY_STEPS: dict[type, Callable[[Any], Steps]] = {
@@ -50,22 +53,44 @@ def choose(
         obstacle = _obstacle(scan, cell, backend)
         if obstacle:
             raise ValueError(f"scan: {scan!r} cannot run here: {obstacle}")
-        return _scan(scan, cell), f'because scan="{scan}" was asked for'
+        return _scan(scan, cell, backend), f'because scan="{scan}" was asked for'
+    if backend.xp is not np:
+        return _on_device(cell, backend)
     can_run = available(cell, backend)
     if "numba" in can_run and np.dtype(dtype) == np.float32:
-        return _scan("numba", cell), "the fastest one on this device"
+        return _scan("numba", cell, backend), "the fastest one on this device"
     compiled = _obstacle("numba", cell, backend) or f"it is made for float32, and this is {dtype}"
     if "numpy" in can_run:
-        return _scan("numpy", cell), f"not the numba scan, because {compiled}"
+        return _scan("numpy", cell, backend), f"not the numba scan, because {compiled}"
     return GenericScan(), f"not the numpy scan, because {_obstacle('numpy', cell, backend)}"
+
+
+def _on_device(cell: Cell, backend: Backend) -> tuple[Scan, str]:
+    """The fused scan, if it can run and has passed its tests on a device; otherwise the generic one."""
+    obstacle, proof = _obstacle("fused", cell, backend), last_pass("fused", cell.name)
+    if obstacle:
+        return GenericScan(), f"not the fused scan, because {obstacle}"
+    if proof is None:
+        return GenericScan(), (
+            "not the fused scan, because it has not passed its tests on a device yet; "
+            'scan="fused" takes it all the same'
+        )
+    passed = f"it passed its tests on {proof['device']}, {proof['date']}, {proof['commit']}"
+    return _scan("fused", cell, backend), f"the fastest one on this device; {passed}"
 
 
 def _obstacle(scan: str, cell: Cell, backend: Backend) -> str:
     """Why a scan cannot run a cell on a device; empty if it can."""
     if scan == "generic":
         return ""
-    if backend.xp is not np:
-        return f"the parameters are on {backend.name}, for which there is no kernel"
+    on_host, place = backend.xp is np, f"the parameters are on {backend.name}"
+    if scan == "fused":
+        if on_host:
+            return f"{place}, and it needs a CUDA device"
+        known = type(cell) in FUSED_CELLS
+        return "" if known else f"{cell.name} has no CUDA kernels in minirnn/kernels"
+    if not on_host:
+        return f"{place}, and it runs on the host"
     if scan == "numpy":
         known = type(cell) in _NUMPY_STEPS
         return "" if known else f"{cell.name} has no in-place steps in minirnn/kernels"
@@ -75,9 +100,11 @@ def _obstacle(scan: str, cell: Cell, backend: Backend) -> str:
     return f"{missing} is missing: pip install 'minirnn[numba]'" if missing else ""
 
 
-def _scan(name: str, cell: Cell) -> Scan:
+def _scan(name: str, cell: Cell, backend: Backend) -> Scan:
     if name == "generic":
         return GenericScan()
+    if name == "fused":
+        return FusedScan(cell, backend.xp.RawModule)
     in_place = NumpyScan(_NUMPY_STEPS[type(cell)](cell))
     if name == "numpy":
         return ThreadedScan(in_place)

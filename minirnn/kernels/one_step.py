@@ -94,8 +94,9 @@ _IN_PLACE: dict[type, LayerStep] = {
 def one_step(cell: Cell, scan: Scan) -> OneStep:
     """The one that goes with `scan`."""
     # (`partial`, and not a function within a function: those cannot be pickled)
+    by_equations = scan.name in ("generic", "fused")
     layer_by_layer = partial(
-        through_layers, generic_step if scan.name == "generic" else _IN_PLACE[type(cell)]
+        through_layers, generic_step if by_equations else _IN_PLACE[type(cell)]
     )
     if scan.name == "numba":
         from .numba_one_step import compiled  # Numba takes a while to import

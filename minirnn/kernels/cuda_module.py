@@ -1,0 +1,68 @@
+"""CUDA C++ from the files beside this one to kernels that can be launched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
+ACTS = {"tanh": "Tanh", "relu": "Relu"}
+PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
+
+# (the grid, the threads of a block, the arguments): launches the kernel on the current device
+Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], Any]
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a file of kernels, with what it includes in place.
+
+    CuPy keeps what it has compiled on disk, by the text that it is given: it would not notice a change
+    in a file that is merely included.
+    """
+    folder = Path(__file__).parent
+    text = (folder / name).read_text(encoding="utf-8")
+    return re.sub(r'#include "(.*)"\n', lambda found: source(found[1]), text)
+
+
+def digest(name: str) -> str:
+    """Twelve letters that stand for the kernels of `name`.cu and for the scan that launches them."""
+    text = source(f"{name}.cu") + source(f"{name}_scan.py")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def options(dtype: str, act: str) -> tuple[str, ...]:
+    """What the compiler is told, for ``"float32"`` or ``"float64"``, ``"tanh"`` or ``"relu"``."""
+    return f"-DNUMBER={NUMBERS[dtype]}", f"-DACT={ACTS[act]}"
+
+
+@cache
+def module(raw_module: Any, name: str, dtype: str, act: str) -> Any:
+    """All kernels of the file `name`; CuPy compiles them at their first use on each device.
+
+    `raw_module` is ``cupy.RawModule``, or what stands in for it.
+    """
+    return raw_module(code=source(name), options=options(dtype, act))
+
+
+@cache
+def kernel(raw_module: Any, name: str, dtype: str, act: str, function: str) -> Kernel:
+    """One of them."""
+    found: Kernel = module(raw_module, name, dtype, act).get_function(function)
+    return found
+
+
+@cache
+def last_pass(name: str, cell: str) -> dict[str, str] | None:
+    """When the kernels of `name`.cu passed their tests for a cell, as they stand now; None if never.
+
+    The tests write this list themselves, when they are run on a machine with a device.
+    """
+    entries: list[dict[str, str]] = json.loads(PROVEN.read_text(encoding="utf-8"))
+    now = {"kernel": name, "cell": cell, "source": digest(name)}
+    return next((entry for entry in reversed(entries) if entry.items() >= now.items()), None)

@@ -1,0 +1,117 @@
+"""Runs the CUDA kernels on the host, without a device: what CuPy's RawModule is, for NumPy arrays.
+
+A compiler of C++ takes the same source, with a few names of CUDA given a plain meaning; a launch then
+runs all threads of all blocks, one after the other. That shows what kernels compute and where they read
+and write, as long as no thread waits for another one. It shows nothing about a device's compiler.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COMPILER = shutil.which("g++")
+
+CUDA = """
+#include <math.h>
+#include <string>
+#include <typeinfo>
+#include <utility>
+#define __global__
+struct Index { unsigned x, y, z; };
+static Index threadIdx, blockIdx, blockDim = {1, 1, 1}, gridDim = {1, 1, 1};
+"""
+
+LAUNCH = """
+template <class... A> std::string types_of(void (*)(A...))
+{
+    return ((std::string(typeid(A).name()) + " ") + ...);
+}
+
+template <class... A, size_t... I>
+void launch(
+    void (*kernel)(A...), unsigned grid, unsigned block, void **given, std::index_sequence<I...>)
+{
+    gridDim.x = grid, blockDim.x = block;
+    for (blockIdx.x = 0; blockIdx.x < grid; blockIdx.x++)
+        for (threadIdx.x = 0; threadIdx.x < block; threadIdx.x++)
+            kernel(*static_cast<A *>(given[I])...);
+}
+
+template <class... A> void launch(void (*kernel)(A...), unsigned grid, unsigned block, void **given)
+{
+    launch(kernel, grid, block, given, std::index_sequence_for<A...>());
+}
+"""
+
+EACH_KERNEL = """
+static std::string types_{name} = types_of({name});
+extern "C" const char *types_of_{name}() {{ return types_{name}.c_str(); }}
+extern "C" void launch_{name}(unsigned grid, unsigned block, void **given)
+{{
+    launch({name}, grid, block, given);
+}}
+"""
+
+# The compiler's names of the types that an argument may have, by its type here
+SCALARS = {np.int32: {"i"}, np.int64: {"l", "x"}}
+POINTERS = {"float32": {"f"}, "float64": {"d"}, "int64": {"l", "x"}, "bool": {"b"}}
+
+
+class RawModule:
+    """What of ``cupy.RawModule`` the scans use."""
+
+    def __init__(self, *, code: str, options: tuple[str, ...] = ()) -> None:
+        names = re.findall(r'extern "C" __global__ void (\w+)\(', code)
+        launchers = "".join(EACH_KERNEL.format(name=name) for name in names)
+        with tempfile.TemporaryDirectory() as folder:
+            text, library = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
+            text.write_text(CUDA + code + LAUNCH + launchers, encoding="utf-8")
+            how = ["-std=c++17", "-O1", "-shared", "-fPIC", *options]
+            subprocess.run([str(COMPILER), *how, str(text), "-o", str(library)], check=True)
+            self._library = ctypes.CDLL(str(library))
+
+    def get_function(self, name: str) -> Function:
+        """A kernel by its name."""
+        return Function(self._library, name)
+
+
+class Function:
+    """A kernel. It refuses arguments of other types than it has, where CUDA would take any bits."""
+
+    def __init__(self, library: ctypes.CDLL, name: str) -> None:
+        types = library[f"types_of_{name}"]
+        types.restype = ctypes.c_char_p
+        self.types: list[str] = types().decode().split()
+        self.launch = library[f"launch_{name}"]
+
+    def __call__(
+        self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]
+    ) -> None:
+        assert len(args) == len(self.types), (len(args), self.types)
+        values = [
+            self._value(k, *pair) for k, pair in enumerate(zip(args, self.types, strict=True))
+        ]
+        pointers = [ctypes.addressof(value) for value in values]
+        self.launch(*grid, *block, (ctypes.c_void_p * len(pointers))(*pointers))
+
+    def _value(self, k: int, arg: Any, wanted: str) -> Any:
+        """The argument as what C++ reads."""
+        pointed = wanted.removeprefix("P").removeprefix("K")
+        if isinstance(arg, np.uintp):
+            assert wanted.startswith("P"), (k, wanted)
+            return ctypes.c_void_p(int(arg))
+        if isinstance(arg, np.ndarray):
+            assert pointed != wanted, (k, wanted)
+            assert pointed in POINTERS[arg.dtype.name], (k, arg.dtype, wanted)
+            assert wanted.startswith("PK") or arg.flags.c_contiguous, (k, arg.strides)
+            return ctypes.c_void_p(arg.ctypes.data)
+        assert wanted in SCALARS[type(arg)], (k, type(arg), wanted)
+        return (ctypes.c_int32 if isinstance(arg, np.int32) else ctypes.c_int64)(int(arg))

@@ -1,0 +1,92 @@
+"""Writes down which kernels have passed all their tests on a device, after ``python -m pytest -m gpu``.
+
+``minirnn/kernels/proven.json`` is that list, from which the scan is chosen; ``docs/gpu.md`` shows it.
+Nothing is written unless tests have passed on a device. conftest.py hands the hooks over to pytest.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import ROOT
+
+from minirnn.backend import get_backend
+from minirnn.kernels.cuda_module import PROVEN, digest
+
+PAGE = ROOT / "docs" / "gpu.md"
+TABLE = "<!-- TABLE proven -->\n\n"
+COLUMNS = ("kernel", "cell", "device", "date", "commit")
+
+needed: dict[tuple[str, str], set[str]] = defaultdict(set)  # tests, by kernel and cell
+passed: set[str] = set()
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are left out, by -k for instance: all are needed
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Note the tests that are marked with a kernel, and have a cell."""
+    for item in items:
+        mark = item.get_closest_marker("kernel")
+        if mark is not None:
+            needed[mark.args[0], item.callspec.params["cell"].name].add(item.nodeid)
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Note the tests that passed."""
+    if report.when == "call" and report.passed:
+        passed.add(report.nodeid)
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """Write the list, if whole files of tests have run, in this process."""
+    config = session.config
+    whole = config.option.markexpr == "gpu" and not any("::" in arg for arg in config.args)
+    keys = [key for key, tests in needed.items() if tests <= passed]
+    if whole and keys and not hasattr(config, "workerinput"):
+        record(keys, device_name(), datetime.date.today().isoformat(), commit())
+
+
+def record(
+    keys: list[tuple[str, str]],
+    device: str,
+    date: str,
+    commit: str,
+    path: Path = PROVEN,
+    page: Path = PAGE,
+) -> None:
+    """Add passes of `keys`, in the place of earlier ones on the same device, and write the table."""
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    for kernel, cell in keys:
+        new = {"kernel": kernel, "cell": cell, "device": device, "date": date, "commit": commit}
+        new["source"] = digest(kernel)
+        entries = [e for e in entries if any(e[k] != new[k] for k in COLUMNS[:3])]
+        entries.append(new)
+    path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    before, _, rest = page.read_text(encoding="utf-8").partition(TABLE)
+    after = rest.partition("\n\n")[2]
+    page.write_text(f"{before}{TABLE}{table(entries)}\n\n{after}", encoding="utf-8")
+
+
+def table(entries: list[dict[str, str]]) -> str:
+    """The list as a table of Markdown."""
+    rows = [[entry[name] for name in COLUMNS] for entry in entries]
+    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(rows or [["none", *["–"] * 4]])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def device_name() -> str:
+    """What the device on which tests run calls itself."""
+    properties = get_backend("cuda").xp.cuda.runtime.getDeviceProperties(0)
+    return str(properties["name"].decode())
+
+
+def commit() -> str:
+    """Of the sources that were tested; "-dirty" if they were changed since."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,119 @@
+"""Which scan is chosen on a CUDA device, and the list of kernels that have passed their tests on one."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import ModuleType, SimpleNamespace
+
+import cuda_on_host
+import proven
+import pytest
+
+import minirnn as mr
+from minirnn import cells
+from minirnn.backend import Backend
+from minirnn.kernels import choose, cuda_module
+from minirnn.kernels.fused_scan import LAYOUTS
+
+CELLS = [cell for cell in cells.CELLS if type(cell) in LAYOUTS]
+CUDA = Backend("cuda:0", ModuleType("cupy"))
+
+
+@pytest.fixture
+def passes(tmp_path, monkeypatch):
+    """A function that sets the list of passes."""
+
+    def write(*entries):
+        path = tmp_path / "proven.json"
+        path.write_text(json.dumps(entries))
+        monkeypatch.setattr(cuda_module, "PROVEN", path)
+        cuda_module.last_pass.cache_clear()
+
+    yield write
+    cuda_module.last_pass.cache_clear()
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_kernels_are_the_default_once_they_have_passed_on_a_device(cell, passes, monkeypatch):
+    monkeypatch.setattr(CUDA.xp, "RawModule", cuda_on_host.RawModule, raising=False)
+    mine = {
+        "kernel": "fused",
+        "cell": cell.name,
+        "device": "a card",
+        "date": "today",
+        "commit": "c",
+    }
+    passes()
+    scan, why = choose(cell, CUDA)
+    assert scan.name == "generic"
+    assert why == (
+        "not the fused scan, because it has not passed its tests on a device yet; "
+        'scan="fused" takes it all the same'
+    )
+    assert choose(cell, CUDA, "fused")[0].name == "fused"
+    passes({**mine, "source": "an older one"}, {**mine, "cell": "another", "source": "x"})
+    assert choose(cell, CUDA)[0].name == "generic"
+    passes({**mine, "source": cuda_module.digest("fused")})
+    scan, why = choose(cell, CUDA)
+    assert scan.name == "fused"
+    assert why.endswith("it passed its tests on a card, today, c")
+
+
+def test_where_kernels_cannot_run_is_said():
+    before = cells.GRUResetBeforeCell()
+    reason = r"GRU\(reset_after=False\) has no CUDA kernels"
+    with pytest.raises(ValueError, match=f"scan: 'fused' cannot run here: {reason}"):
+        choose(before, CUDA, "fused")
+    scan, why = choose(before, CUDA)
+    assert scan.name == "generic"
+    assert re.search(f"not the fused scan, because {reason}", why)
+    with pytest.raises(ValueError, match="are on cpu, and it needs a CUDA device"):
+        mr.RNN(3, 4, scan="fused")
+    for scan in ("numpy", "numba"):
+        with pytest.raises(ValueError, match="are on cuda:0, and it runs on the host"):
+            choose(CELLS[0], CUDA, scan)
+
+
+def test_the_list_of_passes_and_the_page_say_the_same():
+    entries = json.loads(cuda_module.PROVEN.read_text())
+    assert proven.table(entries) in proven.PAGE.read_text()
+
+
+def test_passes_are_written_into_the_list_and_the_page(tmp_path):
+    path, page = tmp_path / "proven.json", tmp_path / "gpu.md"
+    path.write_text("[]")
+    page.write_text(f"before\n\n{proven.TABLE}{proven.table([])}\n\nafter\n\nend\n")
+    proven.record([("fused", "RNN"), ("fused", "LSTM")], "card", "Monday", "c0", path, page)
+    proven.record([("fused", "RNN")], "card", "Tuesday", "c1", path, page)
+    entries = json.loads(path.read_text())
+    assert [(e["cell"], e["date"]) for e in entries] == [("LSTM", "Monday"), ("RNN", "Tuesday")]
+    assert {e["source"] for e in entries} == {cuda_module.digest("fused")}
+    rows = ["| fused | LSTM | card | Monday | c0 |", "| fused | RNN | card | Tuesday | c1 |"]
+    assert page.read_text().split("\n\n")[2].splitlines()[2:] == rows
+    assert page.read_text().startswith("before\n\n<!--")
+    assert page.read_text().endswith("\n\nafter\n\nend\n")
+
+
+@pytest.mark.parametrize(
+    ("markexpr", "args", "results", "written"),
+    [
+        ("gpu", ["tests"], ["passed", "passed"], True),
+        ("gpu", ["tests"], ["passed", "failed"], False),
+        ("gpu", ["tests"], ["passed"], False),
+        ("gpu", ["tests/a.py::test"], ["passed", "passed"], False),
+        ("", ["tests"], ["passed", "passed"], False),
+    ],
+)
+def test_only_passing_every_test_counts(markexpr, args, results, written, monkeypatch):
+    for name, empty in (("needed", {("fused", "RNN"): {"0", "1"}}), ("passed", set())):
+        monkeypatch.setattr(proven, name, empty)
+    calls = []
+    monkeypatch.setattr(proven, "record", lambda keys, *rest: calls.append(keys))
+    monkeypatch.setattr(proven, "device_name", lambda: "card")
+    for k, outcome in enumerate(results):
+        report = SimpleNamespace(nodeid=str(k), when="call", passed=outcome == "passed")
+        proven.pytest_runtest_logreport(report)
+    config = SimpleNamespace(option=SimpleNamespace(markexpr=markexpr), args=args)
+    proven.pytest_sessionfinish(SimpleNamespace(config=config))
+    assert calls == ([[("fused", "RNN")]] if written else [])
