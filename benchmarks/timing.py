@@ -1,9 +1,11 @@
 """Timing side by side: rounds in random order, and ratios within a round.
 
 OpenBLAS (under NumPy) and OpenMP (under PyTorch) keep their threads spinning for a while after each
-product, waiting for the next one. In one process, whoever comes second pays for whoever came first. So
-each timed call follows untimed ones of the same side. Ratios are taken within a round, so that a machine
-that slows down for a while slows both down. Python's garbage collection is left as in normal use.
+product, waiting for the next one. In one process, whoever comes second pays for whoever came first, and
+OpenBLAS's threads go on for up to half a second where others want their processors. So all rest before
+each side, and each timed call follows untimed ones of the same side. Ratios are taken within a round, so
+that a machine that slows down for a while slows both down. Python's garbage collection is left as in
+normal use.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 
 Side = Callable[[], object]
 ROUNDS = 5  # at least
+REST = 0.1  # seconds in which threads that spin go to sleep
 
 
 def measure(
@@ -36,6 +39,7 @@ def measure(
     while time.perf_counter() < end or min(map(len, times.values())) < ROUNDS:
         for k in rng.permutation(len(sides)):
             name, run = list(sides.items())[k]
+            time.sleep(REST)
             alone_since = time.perf_counter()
             while time.perf_counter() < alone_since + alone:
                 run()

@@ -17,7 +17,7 @@ from .data import one_hot
 from .init import check_scheme, draw
 from .nonlinearity import nonlinearity
 from .parameter import Layer, Parameter, named_children
-from .pool import parallel, shares
+from .pool import blas_alone_for, parallel, shares
 from .products import by_step, rows_first
 from .tokens import add_up_columns
 
@@ -126,18 +126,19 @@ class Linear(StatelessLayer):
         own_arrays = [p.data for p in self.parameters()]
         X = xp.empty((self.input_size, T * N), x.dtype)  # a copy of x, with time beside the batch
         Y = xp.empty((self.output_size, T * N), xp.result_type(x, *own_arrays))
-        if x.ndim == 2:
-            X[...] = x
-            self._fill(Y, X)
-            return Y, self._cache((X, x.shape))
+        with blas_alone_for(self._V.size * T * N):
+            if x.ndim == 2:
+                X[...] = x
+                self._fill(Y, X)
+                return Y, self._cache((X, x.shape))
 
-        def fill(own: slice) -> None:
-            columns = slice(own.start * N, own.stop * N)
-            by_step(X, T, N)[own] = x[own]
-            self._fill(Y[:, columns], X[:, columns])
+            def fill(own: slice) -> None:
+                columns = slice(own.start * N, own.stop * N)
+                by_step(X, T, N)[own] = x[own]
+                self._fill(Y[:, columns], X[:, columns])
 
-        parallel(fill, shares(X, T, -(-LEAST // max(1, self._V.size * N))))
-        return by_step(Y, T, N), self._cache((X, x.shape))
+            parallel(fill, shares(X, T, -(-LEAST // max(1, self._V.size * N))))
+            return by_step(Y, T, N), self._cache((X, x.shape))
 
     def _fill(self, Y: Array, X: Array) -> None:
         """Y = V X + b."""
@@ -158,8 +159,9 @@ class Linear(StatelessLayer):
             xp.matmul(V.T, dY[:, own], out=dX[:, own])
             return xp.matmul(dY[:, own], X[:, own].T)
 
-        for dV in parallel(products, shares(X, X.shape[1], -(-LEAST // V.size))):
-            self._V.grad += dV
+        with blas_alone_for(V.size * X.shape[1]):
+            for dV in parallel(products, shares(X, X.shape[1], -(-LEAST // V.size))):
+                self._V.grad += dV
         if self._b is not None:
             self._b.grad += dY.sum(axis=1, keepdims=True)
         return dX if dy.ndim == 2 else by_step(dX, *dy.shape[::2])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from functools import cache, partial
 from importlib.util import find_spec
@@ -28,6 +28,8 @@ from . import checks
 from .backend import Array, array_module
 
 Result = TypeVar("Result")
+
+BLAS_SPLITS = 1 << 18  # multiplications of a product that OpenBLAS does not split yet
 
 
 class BlasAlone:
@@ -184,6 +186,15 @@ def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result
         finally:
             wait(others)  # for all of them, even if one fails: they write to the same arrays
     return [first, *(other.result() for other in others)]
+
+
+def blas_alone_for(multiplications: int) -> AbstractContextManager[Any]:
+    """BLAS with one thread, for a product that it would split while this package's threads are in use.
+
+    Its own threads would then spin beside those for a good part of a second.
+    """
+    split = multiplications > BLAS_SPLITS and thread_count()
+    return _blas_alone if split else nullcontext()
 
 
 def ahead(function: Callable[..., Result], *arguments: Any) -> Callable[[], Result]:

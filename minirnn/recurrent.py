@@ -39,8 +39,8 @@ class Recurrent(Layer):
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         rng: None (fresh), an integer seed or a ``numpy.random.Generator``, for the initial values.
         init: ``"uniform"`` within ±1/√H (as in PyTorch), ``"glorot"`` or ``"orthogonal"``.
-        scan: ``"auto"`` (the fastest), ``"generic"``, ``"numpy"``, ``"numba"`` or, on CUDA, ``"fused"``;
-            see `explain`.
+        scan: ``"auto"`` (the fastest), ``"generic"``, ``"numpy"``, ``"numba"`` or, on CUDA, ``"fused"``
+            or ``"persistent"``; see `explain`.
 
     Parameters are named ``l0.U`` (G·H, D), ``l0.W`` (G·H, H), ``l0.b`` (G·H, 1), ``l0.reverse.U``,
     ``l1.U`` (G·H, H·directions) and so on; GRU has ``l0.bw`` (H, 1) too.
@@ -81,7 +81,7 @@ class Recurrent(Layer):
         self.backend = get_backend(device)
         check_scheme(init)
         dtype, random = checks.float_dtype(dtype), generator(rng)
-        self.scan, self.scan_reason = choose(cell, self.backend, scan, dtype)
+        self.scan, self.scan_reason = choose(cell, self.backend, scan, dtype, H)
         self._one_step = one_step(cell, self.scan)
         self._parameters: dict[str, Parameter] = {}
         self._by_letter: dict[str, dict[str, Parameter]] = {}  # of each direction

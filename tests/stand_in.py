@@ -64,6 +64,13 @@ _current = [0]  # devices, the innermost ``with`` last
 class Device:
     """Within a ``with``, the device that arrays are made on and computed with."""
 
+    compute_capability = "90"
+    attributes = {  # noqa: RUF012
+        "CooperativeLaunch": 1,
+        "MaxSharedMemoryPerBlockOptin": 227 * 1024,
+        "MultiProcessorCount": 132,
+    }
+
     def __init__(self, number: int | None = None) -> None:
         self.id = _current[-1] if number is None else number
 

@@ -27,6 +27,8 @@ from minirnn.recurrent import Recurrent
 CELLS = [cell for cell in cells.CELLS if type(cell) in LAYOUTS]
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 
+each_dtype = pytest.mark.parametrize(("dtype", "tol"), [("float64", 1e-12), ("float32", 1e-5)])
+
 no_compiler = pytest.mark.skipif(cuda_on_host.COMPILER is None, reason="needs g++")
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel("fused")]
 each_device = pytest.mark.parametrize(
@@ -81,8 +83,8 @@ OPTIONS = ("both", "tokens", "padded", "bias", "state", "dys", "dstate", "want_d
 
 
 @st.composite
-def problems(draw):
-    sizes = {name: draw(st.integers(*pair)) for name, pair in SIZES.items()}
+def problems(draw, **limits):
+    sizes = {name: draw(st.integers(*pair)) for name, pair in (SIZES | limits).items()}
     asked = {name: draw(st.booleans()) for name in OPTIONS}
     every = draw(st.sampled_from([None, None, 2, "sqrt"]))
     return SimpleNamespace(**sizes, **asked, every=every, seed=draw(st.integers(0, 2**32)))
@@ -95,15 +97,8 @@ def smallest(**changes):
     )
 
 
-@each_device
-@each_cell
-@pytest.mark.parametrize(("dtype", "tol"), [("float64", 1e-12), ("float32", 1e-5)])
-@given(p=problems())
-@example(p=smallest(padded=0))
-@example(p=smallest(tokens=0, T=7))
-@example(p=smallest(tokens=0, N=1, H=67))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
+def assert_agrees(build, cell, device, dtype, tol, p):
+    """That the network of ``build(cell, device, *sizes, **options)`` gives what the equations give."""
     random = np.random.default_rng(p.seed)
     options = {"bias": p.bias, "dtype": dtype, "rng": p.seed}
     sizes = p.D, p.H, p.layers, p.both
@@ -125,8 +120,20 @@ def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
     outputs = (p.T, p.H * (1 + p.both), p.N)
     dys = random.standard_normal(outputs) if p.dys or not p.dstate else None
     given = x, state(p.state), lengths, dys, state(p.dstate), p.want_dx, p.every
-    got = everything(fused(cell, device, *sizes, **options), *given)
+    got = everything(build(cell, device, *sizes, **options), *given)
     assert_close(got, everything(plain, *given), tol)
+
+
+@each_device
+@each_cell
+@each_dtype
+@given(p=problems())
+@example(p=smallest(padded=0))
+@example(p=smallest(tokens=0, T=7))
+@example(p=smallest(tokens=0, N=1, H=67))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
+    assert_agrees(fused, cell, device, dtype, tol, p)
 
 
 @each_device

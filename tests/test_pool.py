@@ -361,6 +361,25 @@ def test_within_parallel_blas_is_alone(monkeypatch):
         assert blas() == before
 
 
+@pytest.mark.parametrize(("N", "used"), [(1, 2), (60, 1), (600, 1)])
+def test_a_product_of_linear_is_not_split_by_blas(monkeypatch, N, used, rng):
+    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    pool._blas_alone.look_again()
+    found, matmul = [], np.matmul
+
+    def product(*operands, **options):
+        found.append(max(blas()))
+        return matmul(*operands, **options)
+
+    layer = mr.Linear(128, 64, rng=0)
+    with threadpool_limits(2, "blas"), monkeypatch.context() as patched:
+        patched.setattr(np, "matmul", product)
+        y, cache = layer.forward(rng.standard_normal((128, N), dtype="f"))
+        layer.backward(cache, y)
+        assert max(blas()) == 2
+    assert set(found) == {used}  # a tiny one is not worth asking
+
+
 def test_threads_of_the_user_leave_blas_as_it_was(monkeypatch):
     monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
     barrier, found = threading.Barrier(3, timeout=60), []

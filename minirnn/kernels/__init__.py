@@ -20,9 +20,12 @@ from .fused_scan import FusedScan
 from .numpy_gru import GRUResetBeforeSteps, GRUSteps
 from .numpy_scan import NumpyScan, Steps
 from .numpy_steps import LSTMSteps, RNNSteps
+from .persistent_plan import Limits, device_limits
+from .persistent_scan import PersistentScan
+from .persistent_scan import obstacle as too_large
 from .threaded import ThreadedScan
 
-SCANS = ("auto", "generic", "numpy", "numba", "fused")
+SCANS = ("auto", "generic", "numpy", "numba", "fused", "persistent")
 NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
 
 _NUMPY_STEPS: dict[type, Callable[[Any], Steps]] = {
@@ -40,9 +43,9 @@ def available(cell: Cell, backend: Backend) -> tuple[str, ...]:
 
 
 def choose(
-    cell: Cell, backend: Backend, scan: str = "auto", dtype: Any = np.float32
+    cell: Cell, backend: Backend, scan: str = "auto", dtype: Any = np.float32, H: int = 1
 ) -> tuple[Scan, str]:
-    """Return the scan to run and why it is this one.
+    """Return the scan to run, for a hidden size H, and why it is this one.
 
     Raises:
         ValueError: `scan` is not a known name, or is one that cannot run this cell on this device.
@@ -50,12 +53,12 @@ def choose(
     if scan not in SCANS:
         raise ValueError(f"scan: got {scan!r}, want one of {', '.join(map(repr, SCANS))}")
     if scan != "auto":
-        obstacle = _obstacle(scan, cell, backend)
+        obstacle = _obstacle(scan, cell, backend, dtype, H)
         if obstacle:
             raise ValueError(f"scan: {scan!r} cannot run here: {obstacle}")
         return _scan(scan, cell, backend), f'because scan="{scan}" was asked for'
     if backend.xp is not np:
-        return _on_device(cell, backend)
+        return _on_device(cell, backend, dtype, H)
     can_run = available(cell, backend)
     if "numba" in can_run and np.dtype(dtype) == np.float32:
         return _scan("numba", cell, backend), "the fastest one on this device"
@@ -65,30 +68,33 @@ def choose(
     return GenericScan(), f"not the numpy scan, because {_obstacle('numpy', cell, backend)}"
 
 
-def _on_device(cell: Cell, backend: Backend) -> tuple[Scan, str]:
-    """The fused scan, if it can run and has passed its tests on a device; otherwise the generic one."""
-    obstacle, proof = _obstacle("fused", cell, backend), last_pass("fused", cell.name)
-    if obstacle:
-        return GenericScan(), f"not the fused scan, because {obstacle}"
-    if proof is None:
-        return GenericScan(), (
-            "not the fused scan, because it has not passed its tests on a device yet; "
-            'scan="fused" takes it all the same'
+def _on_device(cell: Cell, backend: Backend, dtype: Any, H: int) -> tuple[Scan, str]:
+    """The fastest scan that can run and has passed its tests on a device; otherwise the generic one."""
+    reasons: list[str] = []
+    for name in ("persistent", "fused"):
+        obstacle, proof = _obstacle(name, cell, backend, dtype, H), last_pass(name, cell.name)
+        if proof is not None and not obstacle:
+            passed = f"it passed its tests on {proof['device']}, {proof['date']}, {proof['commit']}"
+            why = [*reasons, f"the fastest one on this device; {passed}"]
+            return _scan(name, cell, backend), "; ".join(why)
+        unproven = (
+            f'it has not passed its tests on a device yet; scan="{name}" takes it all the same'
         )
-    passed = f"it passed its tests on {proof['device']}, {proof['date']}, {proof['commit']}"
-    return _scan("fused", cell, backend), f"the fastest one on this device; {passed}"
+        reasons.append(f"not the {name} scan, because {obstacle or unproven}")
+    return GenericScan(), "; ".join(reasons)
 
 
-def _obstacle(scan: str, cell: Cell, backend: Backend) -> str:
+def _obstacle(scan: str, cell: Cell, backend: Backend, dtype: Any = np.float32, H: int = 1) -> str:
     """Why a scan cannot run a cell on a device; empty if it can."""
     if scan == "generic":
         return ""
     on_host, place = backend.xp is np, f"the parameters are on {backend.name}"
-    if scan == "fused":
+    if scan in ("fused", "persistent"):
         if on_host:
             return f"{place}, and it needs a CUDA device"
-        known = type(cell) in FUSED_CELLS
-        return "" if known else f"{cell.name} has no CUDA kernels in minirnn/kernels"
+        if type(cell) not in FUSED_CELLS:
+            return f"{cell.name} has no CUDA kernels in minirnn/kernels"
+        return "" if scan == "fused" else too_large(cell, H, dtype, _limits(backend))
     if not on_host:
         return f"{place}, and it runs on the host"
     if scan == "numpy":
@@ -100,11 +106,19 @@ def _obstacle(scan: str, cell: Cell, backend: Backend) -> str:
     return f"{missing} is missing: pip install 'minirnn[numba]'" if missing else ""
 
 
+def _limits(backend: Backend) -> Limits:
+    """Of the CUDA device that it computes on."""
+    return device_limits(backend.xp.cuda.Device(int(backend.name.partition(":")[2])))
+
+
 def _scan(name: str, cell: Cell, backend: Backend) -> Scan:
     if name == "generic":
         return GenericScan()
     if name == "fused":
         return FusedScan(cell, backend.xp.RawModule)
+    if name == "persistent":
+        occupancy = backend.xp.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
+        return PersistentScan(cell, backend.xp.RawModule, _limits(backend), occupancy)
     in_place = NumpyScan(_NUMPY_STEPS[type(cell)](cell))
     if name == "numpy":
         return ThreadedScan(in_place)

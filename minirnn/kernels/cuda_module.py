@@ -12,6 +12,10 @@ from typing import Any
 
 NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
 ACTS = {"tanh": "Tanh", "relu": "Relu"}
+FILES = {  # that the kernels of a name are made of, with what those include
+    "fused": ("fused.cu", "fused_scan.py"),
+    "persistent": ("persistent.cu", "persistent_scan.py", "persistent_plan.py", "fused_scan.py"),
+}
 PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
 
 # (the grid, the threads of a block, the arguments): launches the kernel on the current device
@@ -31,8 +35,8 @@ def source(name: str) -> str:
 
 
 def digest(name: str) -> str:
-    """Twelve letters that stand for the kernels of `name`.cu and for the scan that launches them."""
-    text = source(f"{name}.cu") + source(f"{name}_scan.py")
+    """Twelve letters that stand for the kernels of `name`.cu and for all that launches them."""
+    text = "".join(source(file) for file in FILES[name])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

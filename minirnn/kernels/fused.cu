@@ -6,61 +6,16 @@
 //
 // The compiler is told NUMBER, float or double, and ACT, Tanh or Relu.
 
-#include "cells.cuh"
+#include "places.cuh"
 
-typedef NUMBER number;
-
-// Where a thread's unit of its sequence is.
-struct Place
-{
-    int t, H, N, unit, sequence;
-    bool exists;  // there are more threads than units
-    long long now, now_gate;    // in (rows, N); and from each gate to the next, H rows on
-    long long then, then_gate;  // the same in (rows, T, N)
-};
-
+// The unit and sequence of this thread.
 static __device__ Place place(int t, int T, int H, int N)
 {
-    Place p;
     long long k = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    p.exists = k < (long long)H * N;
-    if (!p.exists) return p;
-    p.t = t, p.H = H, p.N = N;
-    p.unit = k / N, p.sequence = k % N;
-    p.now = k, p.now_gate = (long long)H * N;
-    p.then = ((long long)p.unit * T + t) * N + p.sequence, p.then_gate = p.now_gate * T;
+    bool exists = k < (long long)H * N;
+    Place p = place(t, T, H, N, exists ? k / N : 0, exists ? k % N : 0);
+    p.exists = exists;
     return p;
-}
-
-// Whether the sequence has this step; without a mask (T, N) all sequences have all steps.
-static __device__ bool runs(const Place &p, const bool *mask)
-{
-    return mask == 0 || mask[(long long)p.t * p.N + p.sequence];
-}
-
-template <int GATES>
-static __device__ void load(number values[GATES], const number *from, long long first, long long next)
-{
-    for (int g = 0; g < GATES; g++) values[g] = from[first + g * next];
-}
-
-template <int GATES>
-static __device__ void store(const number values[GATES], number *to, long long first, long long next)
-{
-    for (int g = 0; g < GATES; g++) to[first + g * next] = values[g];
-}
-
-// U x: in `gates` if x was multiplied; for tokens (T, N), columns of U (G·H, K). What is no token has no
-// column, and is not a number.
-template <int GATES>
-static __device__ void input(
-    const Place &p, const number *gates, const number *U, int K, const long long *tokens, number u[GATES])
-{
-    if (tokens == 0) return load<GATES>(u, gates, p.then, p.then_gate);
-    long long token = tokens[(long long)p.t * p.N + p.sequence];
-    bool known = 0 <= token && token < K;
-    for (int g = 0; g < GATES; g++)
-        u[g] = known ? U[((long long)g * p.H + p.unit) * K + token] : number(nan(""));
 }
 
 // Keep the state before the step; then move on, or stand still where there is no such step.
@@ -68,12 +23,6 @@ static __device__ void advance(const Place &p, number after, number *state, numb
 {
     before[p.then] = state[p.now];
     state[p.now] = after;
-}
-
-// The state after the step: the one before the next step, or the last one.
-static __device__ number after(const Place &p, int T, const number *before, const number *last)
-{
-    return p.t + 1 < T ? before[p.then + p.N] : last[p.now];
 }
 
 // dL/dh after the step: by way of the next step's product and past it, and from the outputs.

@@ -78,7 +78,7 @@ class FusedScan:
 
     def _kernel(self, direction: str, dtype: Any) -> Kernel:
         function = f"{self.layout.kernels}_{direction}"
-        return kernel(self.raw_module, "fused.cu", dtype.name, self.act, function)
+        return kernel(self.raw_module, f"{self.name}.cu", dtype.name, self.act, function)
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
@@ -98,8 +98,19 @@ class FusedScan:
             xp.matmul(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
         now = [part.copy() for part in state]
         before = [xp.empty((H, T, N), dtype) for _ in state]
+        self._forward_steps(P, tokens, mask, room, ys, before, now)
+        final = tuple(part.copy() for part in now)
+        saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, tuple(now))
+        return ys.swapaxes(0, 1), final, saved
+
+    def _forward_steps(
+        self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
+        before: list[Array], now: list[Array],
+    ) -> None:  # fmt: skip
+        """Take the states in `now` to the last ones; fill `before`, `ys`, and `room` with the gates."""
+        (GH, D), (H, T, N), dtype = P["U"].shape, ys.shape, ys.dtype
+        xp, (h, *c) = array_module(ys), now
         w = xp.empty((GH, N), dtype)
-        h, *c = now
         extra = (P["bw"],) if "bw" in P else (*c, *before[1:])
         sizes = np.int32(T), np.int32(H), np.int32(N)
         given = P["U"], np.int32(D), _or_null(tokens), w, P["b"]
@@ -108,32 +119,15 @@ class FusedScan:
         for t in range(T):
             xp.matmul(P["W"], h, out=w)
             step(grid, (THREADS,), (np.int32(t), *arguments))
-        final = tuple(part.copy() for part in now)
-        saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, tuple(now))
-        return ys.swapaxes(0, 1), final, saved
 
     def backward(
         self, saved: FusedSaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
-        P, before, last, dtype = saved.P, saved.before, saved.last, saved.P["U"].dtype
+        P, before, dtype = saved.P, saved.before, saved.P["U"].dtype
         xp, (GH, D), (H, T, N) = array_module(P["U"]), P["U"].shape, before[0].shape
-        strides = (0, 0, 0) if dys is None else dys.strides
-        outputs = (_or_null(dys), *[np.int64(stride // dtype.itemsize) for stride in strides])
-        product, *dc = [part.copy() for part in dstate]  # product + rest is dh
-        rest = xp.zeros((H, N), dtype)
-        da, dw = xp.empty((self.layout.da * H, T, N), dtype), xp.empty((GH, N), dtype)
-        extra = {
-            "rnn": (before[0], last[0]),
-            "lstm": (saved.gates, before[-1], last[-1], *dc),
-            "gru": (saved.gates, before[0]),
-        }[self.layout.kernels]
-        sizes = np.int32(T), np.int32(H), np.int32(N)
-        arguments = (*sizes, _or_null(saved.mask), *outputs, product, rest, da, dw, *extra)
-        step, grid = self._kernel("backward", dtype), _blocks(H * N)
-        for t in reversed(range(T)):
-            step(grid, (THREADS,), (np.int32(t), *arguments))
-            xp.matmul(P["W"].T, dw, out=product)
+        da = xp.empty((self.layout.da * H, T, N), dtype)
+        dstate = self._backward_steps(saved, dys, [part.copy() for part in dstate], da)
         by_column = da.reshape(len(da), T * N)
         du = by_column[-GH:]
         dW = by_column[:GH] @ before[0].reshape(H, T * N).T
@@ -151,7 +145,30 @@ class FusedScan:
                 add_up_columns(du[:, own], tokens[own], dP["U"])
         has_dx = want_dx and saved.tokens is None
         dx = by_step(P["U"].T @ du, T, N) if has_dx else None
-        return dx, (product + rest, *dc), dP
+        return dx, dstate, dP
+
+    def _backward_steps(
+        self, saved: FusedSaved, dys: Array | None, dstate: list[Array], da: Array
+    ) -> State:
+        """All steps, backwards: return the gradient of the first state; fill `da`."""
+        P, before, last, dtype = saved.P, saved.before, saved.last, da.dtype
+        xp, (H, T, N) = array_module(da), before[0].shape
+        outputs = (_or_null(dys), *strides(dys))
+        product, *dc = dstate  # product + rest is dh
+        rest = xp.zeros((H, N), dtype)
+        dw = xp.empty((len(P["W"]), N), dtype)
+        extra = {
+            "rnn": (before[0], last[0]),
+            "lstm": (saved.gates, before[-1], last[-1], *dc),
+            "gru": (saved.gates, before[0]),
+        }[self.layout.kernels]
+        sizes = np.int32(T), np.int32(H), np.int32(N)
+        arguments = (*sizes, _or_null(saved.mask), *outputs, product, rest, da, dw, *extra)
+        step, grid = self._kernel("backward", dtype), _blocks(H * N)
+        for t in reversed(range(T)):
+            step(grid, (THREADS,), (np.int32(t), *arguments))
+            xp.matmul(P["W"].T, dw, out=product)
+        return (product + rest, *dc)
 
 
 def _or_null(array: Array) -> Any:
@@ -173,3 +190,10 @@ def _time_beside_batch(x: Array, mask: Array | None) -> Array:
     else:
         xp.copyto(columns, rows, where=mask)
     return columns
+
+
+def strides(array: Array | None) -> list[Any]:
+    """How far each axis of an array of rank 3 goes from number to number, as kernels take it."""
+    if array is None:
+        return [np.int64(0)] * 3
+    return [np.int64(stride // array.dtype.itemsize) for stride in array.strides]

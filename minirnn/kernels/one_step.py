@@ -94,7 +94,7 @@ _IN_PLACE: dict[type, LayerStep] = {
 def one_step(cell: Cell, scan: Scan) -> OneStep:
     """The one that goes with `scan`."""
     # (`partial`, and not a function within a function: those cannot be pickled)
-    by_equations = scan.name in ("generic", "fused")
+    by_equations = scan.name in ("generic", "fused", "persistent")
     layer_by_layer = partial(
         through_layers, generic_step if by_equations else _IN_PLACE[type(cell)]
     )

@@ -1,0 +1,164 @@
+"""The loop over time on a CUDA device as one kernel: W stays on chip from the first step to the last.
+
+What comes before and after the loop, and what is kept, is as in ``fused_scan.py``. The kernels are in
+``persistent.cu``; how they divide their work is in ``persistent_plan.py``. Sequences that do not fit
+beside W at once take more than one launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, State, array_module
+from ..cells import Arrays, Cell
+from .fused_scan import FusedSaved, FusedScan, strides
+from .persistent_plan import Limits, divide
+
+LINE = 32  # counts in a line of the cache, as in persistent.cu
+
+# (a kernel's address, threads of a block, bytes of shared memory of a block): how many blocks a
+# multiprocessor holds at a time
+Occupancy = Callable[[int, int, int], int]
+
+_INTEGERS = (
+    "T", "H", "N", "first", "count", "blocks", "columns", "across", "pitch", "chunk", "slices",
+    "back_slices", "K",
+)  # fmt: skip
+_STEPS = ("dys_t", "dys_unit", "dys_sequence")
+_ARRAYS = (
+    "mask", "tokens", "U", "W", "b", "bw", "gates", "h_before", "c_before", "h", "c", "ys", "dys",
+    "da", "dh", "dc", "parts", "counts",
+)  # fmt: skip
+
+# `Problem` of persistent.cu: what a kernel is given, by value
+PROBLEM = np.dtype(
+    [
+        *((name, np.int32) for name in _INTEGERS),
+        *((name, np.int64) for name in _STEPS),
+        *((name, np.uintp) for name in _ARRAYS),
+    ],
+    align=True,
+)
+
+
+@cache
+def _cooperative(raw_module: Any) -> Any:
+    """The same, for kernels whose blocks wait for each other."""
+    return partial(raw_module, enable_cooperative_groups=True)
+
+
+def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits) -> str:
+    """Why the kernels cannot run a cell of that size on a device; empty if they can."""
+    dtype, gates = np.dtype(dtype), len(cell.gates)
+    if not limits.cooperative:
+        return "blocks cannot wait for each other on the device: that takes compute capability 7.0"
+    if divide(gates, H, 1, dtype.itemsize, limits):
+        return ""
+    megabytes, each = gates * H * H * dtype.itemsize / 2**20, limits.shared_memory // 1024
+    return (
+        f"W does not fit on the device: {cell.name} has {megabytes:.1f} MiB of it in {dtype}, and "
+        f"there are {limits.multiprocessors} multiprocessors with {each} KiB of shared memory each, "
+        "which take whole units"
+    )
+
+
+class PersistentScan(FusedScan):
+    """The scan of `Scan` for RNN, LSTM and GRU (`reset_after=True`), while W fits on the device.
+
+    Args:
+        cell: one of those.
+        raw_module: ``cupy.RawModule``, or what stands in for it.
+        limits: of the device.
+        occupancy: ``cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor``, or a stand-in.
+    """
+
+    name = "persistent"
+
+    def __init__(self, cell: Cell, raw_module: Any, limits: Limits, occupancy: Occupancy) -> None:
+        super().__init__(cell, _cooperative(raw_module))
+        self.cell = cell
+        self.limits = limits
+        self.occupancy = occupancy
+
+    def _forward_steps(
+        self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
+        before: list[Array], now: list[Array],
+    ) -> None:  # fmt: skip
+        for kept, part in zip(before, now, strict=True):
+            kept[:, :1] = part[:, None]
+        given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
+        self._launch("forward", given | _states(before, now))
+
+    def _backward_steps(
+        self, saved: FusedSaved, dys: Array | None, dstate: list[Array], da: Array
+    ) -> State:
+        given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "dys": dys, "da": da}
+        given |= dict(zip(_STEPS, strides(dys), strict=True))
+        given |= dict(zip(("dh", "dc"), dstate, strict=False))
+        self._launch("backward", given | _states(saved.before, saved.last))
+        return tuple(dstate)
+
+    def _launch(self, direction: str, given: dict[str, Any]) -> None:
+        """Run all steps with what is given for `Problem`, by name.
+
+        Raises:
+            RuntimeError: W does not fit on the device, or the blocks do not fit on it together.
+        """
+        (H, T, N), W = given["h_before"].shape, given["W"]
+        if T * N == 0:
+            return
+        xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, len(self.cell.gates)
+        plan = divide(gates, H, N, dtype.itemsize, limits)
+        if plan is None:
+            what = obstacle(self.cell, H, dtype, limits)
+            raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
+        kernel: Any = self._kernel(direction, dtype)
+        shared = plan.shared_memory(gates, H, dtype.itemsize)
+        kernel.max_dynamic_shared_size_bytes = shared
+        each = self.occupancy(kernel.kernel.ptr, limits.threads, shared)
+        if plan.blocks * plan.groups > each * limits.multiprocessors:
+            raise RuntimeError(
+                f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device together, "
+                f"and it holds {each} on each of {limits.multiprocessors} multiprocessors"
+            )
+        parts = (2, plan.groups, plan.blocks, plan.back_slices, H, plan.across)
+        given = {
+            **dict.fromkeys(_ARRAYS),
+            **given,
+            **plan._asdict(),
+            "T": T,
+            "H": H,
+            "N": N,
+            "parts": xp.empty(parts, dtype) if direction == "backward" else None,
+        }
+        problem = np.zeros(1, PROBLEM)
+        at_once = plan.groups * plan.columns
+        for first in range(0, N, at_once):
+            count = min(N - first, at_once)
+            groups = -(-count // plan.columns)
+            given |= {"first": first, "count": count}
+            given["counts"] = xp.zeros((groups, LINE), np.uint32)
+            for name in set(given) - {"groups"}:
+                value = given[name]
+                problem[name] = _address(value) if name in _ARRAYS else value
+            grid = (groups * plan.blocks,)
+            kernel(grid, (limits.threads,), (problem,), shared_mem=shared)
+
+
+def _states(before: list[Array], last: Any) -> dict[str, Array]:
+    """The states as a problem calls them."""
+    names = zip(("h", "c"), before, last, strict=False)
+    return {
+        name: value for s, old, new in names for name, value in ((f"{s}_before", old), (s, new))
+    }
+
+
+def _address(array: Array | None) -> int:
+    """Where the numbers of an array begin; 0 for None."""
+    if array is None:
+        return 0
+    return int(array.ctypes.data if array_module(array) is np else array.data.ptr)

@@ -1,0 +1,94 @@
+"""Looks for races in the persistent kernels, on the host; a process of its own, see `command`.
+
+Each thread of a block is a thread of the machine here, so ThreadSanitizer sees what two of them do to
+one number with nothing in between that makes one wait: in shared memory, and in what blocks write for
+each other. To show that it would see it, each thing that makes them wait is left out once.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import cuda_threads_on_host
+import numpy as np
+
+from minirnn.cells import Cell, GRUCell, LSTMCell, RNNCell
+from minirnn.kernels import persistent_scan
+from minirnn.kernels.cuda_module import source
+from minirnn.kernels.persistent_plan import Limits, Plan
+
+T, N, D, H = 4, 5, 2, 7
+PLAN = Plan(blocks=2, groups=2, columns=3, across=4, pitch=12, chunk=4, slices=2, back_slices=2)
+
+BARRIER = "__syncthreads();"
+BARRIERS = [f"barrier {k}" for k in range(source("persistent.cu").count(BARRIER))]
+MEETING = "if (threadIdx.x == 0 && p.blocks > 1)"  # of the blocks of a group
+LEFT_OUT = [*BARRIERS, "meeting"]
+
+
+def sanitizer() -> str | None:
+    """ThreadSanitizer of g++, or None where there is none."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        return None
+    asked = [compiler, "-print-file-name=libtsan.so"]
+    path = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return path if Path(path).is_absolute() else None
+
+
+def command() -> tuple[list[str], dict[str, str]]:
+    """The command, and its environment: the sanitizer has to be loaded first."""
+    wanted = {"LD_PRELOAD": str(sanitizer()), "OPENBLAS_NUM_THREADS": "1"}
+    wanted["TSAN_OPTIONS"] = (
+        "suppress_equal_addresses=0 suppress_equal_stacks=0"  # memory is reused
+    )
+    return [sys.executable, __file__], wanted
+
+
+def without(what: str, code: str) -> str:
+    """The source with one thing left out."""
+    if what in BARRIERS:
+        k = list(re.finditer(re.escape(BARRIER), code))[BARRIERS.index(what)]
+        return code[: k.start()] + code[k.end() :]
+    assert MEETING in code
+    return code.replace(MEETING, "if (false)")
+
+
+def run(cell: Cell, left_out: str) -> None:
+    """A cell forward and backward."""
+    random = np.random.default_rng(0)
+
+    def raw_module(*, code: str, options: tuple[str, ...], **others):
+        code = without(left_out, code) if left_out else code
+        options = (*options, "-fsanitize=thread", "-g")
+        return cuda_threads_on_host.RawModule(code=code, options=options, **others)
+
+    persistent_scan.divide = lambda *problem: PLAN
+    limits, one = Limits(4, 2**20, 8), lambda *launch: 1
+    scan = persistent_scan.PersistentScan(cell, raw_module, limits, one)
+    P = {name: random.standard_normal(shape) for name, shape in cell.shapes(D, H).items()}
+    state = tuple(random.standard_normal((H, N)) for _ in cell.states)
+    x, dys = random.standard_normal((T, D, N)), random.standard_normal((T, H, N))
+    mask = np.arange(T)[:, None] < random.integers(0, T + 1, N)
+    _, final, saved = scan.forward(cell, P, x, state, mask)
+    scan.backward(saved, dys, final)
+
+
+def main() -> None:
+    """Run all, and say on the way what follows."""
+    say = partial(print, file=sys.stderr, flush=True)
+    for cell in (RNNCell(), LSTMCell(), GRUCell()):
+        say(f"== {cell.name}")
+        run(cell, "")
+    for what in LEFT_OUT:
+        say(f"== without {what}")
+        run(RNNCell(), what)
+
+
+if __name__ == "__main__":
+    main()
