@@ -16,6 +16,7 @@ from devices import NEEDS_DEVICE
 from helpers import ROOT, same_bits
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scans import assert_close, everything, moved
 
 import minirnn as mr
 from minirnn import cells
@@ -44,38 +45,6 @@ def fused(cell, device, *sizes, **options):
     net.scan = FusedScan(cell, cuda_on_host.RawModule)
     net._one_step = one_step(cell, net.scan)
     return net
-
-
-def moved(value, device):
-    """Arrays, or tuples of them, on the device."""
-    if isinstance(value, tuple):
-        return tuple(moved(part, device) for part in value)
-    return None if value is None else mr.to_device(value, device)
-
-
-def everything(net, x, state, lengths, dys, dstate, want_dx=True, every=None):
-    """All that forward and backward give, by name, on the host."""
-    device = net.backend.name
-    net.zero_grad()
-    ys, final, cache = net.forward(
-        moved(x, device), moved(state, device), lengths, recompute_every=every
-    )
-    dx, initial = net.backward(cache, moved(dys, device), moved(dstate, device), want_dx=want_dx)
-    assert (dx is None) == (not want_dx or x.ndim == 2)
-    found = {"ys": ys} | ({} if dx is None else {"dx": dx})
-    found |= {f"{s} after": part for s, part in zip(net.cell.states, final, strict=True)}
-    found |= {f"d{s} before": part for s, part in zip(net.cell.states, initial, strict=True)}
-    found |= {p.name: p.grad for p in net.parameters()}
-    found |= {f"cache {name}": cache[name] for name in cache.names()}
-    return {name: mr.to_host(value).copy() for name, value in found.items()}
-
-
-def assert_close(got, wanted, tol):
-    assert list(got) == list(wanted)
-    for name, value in wanted.items():
-        assert (got[name].shape, got[name].dtype) == (value.shape, value.dtype), name
-        size = max(np.abs(value).max(initial=0), 1e-6)
-        assert np.abs(got[name] - value).max(initial=0) <= tol * size, name
 
 
 SIZES = {"T": (1, 6), "N": (1, 13), "D": (1, 12), "H": (1, 35), "layers": (1, 2)}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scans import assert_close, everything
 
 import minirnn as mr
 from minirnn import kernels
@@ -35,26 +36,6 @@ CELLS = {
     "GRU": mr.GRU,
 }
 each_cell = pytest.mark.parametrize("cell", CELLS)
-
-
-def everything(rnn, x, state, lengths, dys, dstate):
-    """All that forward and backward give, by name."""
-    rnn.zero_grad()
-    ys, final, cache = rnn.forward(x, state, lengths)
-    dx, initial = rnn.backward(cache, dys, dstate)
-    found = {"ys": ys} | ({} if dx is None else {"dx": dx})
-    found |= {f"{s} after": part for s, part in zip(rnn.cell.states, final, strict=True)}
-    found |= {f"d{s} before": part for s, part in zip(rnn.cell.states, initial, strict=True)}
-    found |= {p.name: p.grad.copy() for p in rnn.parameters()}
-    return found | {name: cache[name] for name in cache.names()}
-
-
-def assert_close(got, wanted, tol):
-    assert list(got) == list(wanted)
-    for name, value in wanted.items():
-        assert got[name].shape == value.shape, name
-        size = max(np.abs(value).max(initial=0), 1e-6)
-        assert np.abs(got[name] - value).max(initial=0) <= tol * size, name
 
 
 @st.composite

@@ -17,14 +17,13 @@ from devices import NEEDS_DEVICE
 from helpers import ROOT, all_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scans import assert_close, everything
 from test_cuda_choice import CUDA
 from test_cuda_kernels import (
     CELLS,
     assert_agrees,
-    assert_close,
     each_cell,
     each_dtype,
-    everything,
     no_compiler,
     problems,
 )

@@ -39,9 +39,7 @@ from .numba_steps import (
 )
 
 RNN, LSTM, GRU = 0, 1, 2
-FORWARD_COLUMNS = (
-    256  # of U x + b at a time: they stay in the second-level cache until they are used
-)
+FORWARD_COLUMNS = 256  # of U x + b at a time, still in the second-level cache when they are used
 
 
 class Plan(NamedTuple):

@@ -12,11 +12,11 @@ import numpy as np
 from numba import njit
 
 from ..backend import Array, State
-from ..cells import Arrays, Cell, LSTMCell, RNNCell
+from ..cells import Arrays, Cell
 from ..tokens import OneHotColumns
 from .numba_cache import forget_if_older
 from .numba_loops import GRU, LSTM
-from .numba_scan import LAYOUTS
+from .numba_scan import LAYOUTS, is_relu
 from .numba_steps import IN_LINE, gru_forward, lstm_forward, rnn_forward
 from .one_step import OneStep
 
@@ -28,8 +28,7 @@ def compiled(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, state: St
     """The step of RNN, LSTM and GRU; `other` is for more columns, and complex numbers."""
     if state[0].shape[2] != 1 or state[0].dtype.kind == "c":
         return other(cell, layers, x, state)
-    kind = LAYOUTS[type(cell)].cell
-    is_relu = isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
+    kind = LAYOUTS[type(cell)].cell, is_relu(cell)
     token, column = -1, x
     if isinstance(x, OneHotColumns):
         token, column = int(x.tokens[0]), state[0][0]  # which is not read
@@ -37,7 +36,7 @@ def compiled(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, state: St
     new = tuple([np.empty(part.shape, part.dtype) for part in state])
     for k, P in enumerate(layers):
         arrays = P["U"], P["W"], P["b"], P.get("bw", P["b"])
-        _step(kind, is_relu, arrays, k, token, *old, new[0], new[-1])
+        _step(*kind, arrays, k, token, *old, new[0], new[-1])
     return new
 
 

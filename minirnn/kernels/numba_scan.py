@@ -48,6 +48,11 @@ LAYOUTS = {
 }
 
 
+def is_relu(cell: Cell) -> bool:
+    """Whether relu stands in the place of the cell's tanh."""
+    return isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
+
+
 class Part(NamedTuple):
     """The sequences that one thread computes."""
 
@@ -98,7 +103,7 @@ class NumbaScan:
     name = "numba"
 
     def __init__(self, cell: Cell, other: Scan) -> None:
-        self.is_relu = isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
+        self.is_relu = is_relu(cell)
         self.other = other
 
     def split(self, x: Array, W: Array) -> list[slice]:
