@@ -59,9 +59,8 @@ def test_equation_numbers_are_those_of_the_code():
 
 
 def test_new_cell_of_the_docs_runs_and_is_proven_in_every_arrangement():
-    names, printed = run(blocks("docs/new_cell.md", "python")[0])
-    shown = blocks("docs/new_cell.md", "text")[0]
-    assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
+    names, printed = run("\n".join(blocks("docs/new_cell.md", r"\{code-cell\} ipython3")))
+    assert "all within 1e-12 by complex step" in printed
     for case in arrangements(names["PeepholeCell"](), "generic"):
         assert case.check().worst <= 1e-12, case
 
