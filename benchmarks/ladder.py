@@ -2,7 +2,7 @@
 
 Forward and backward of one layer that reads numbers, in float32, with the gradient of what it reads.
 Each rung does the same work and changes one thing; ``rungs.py`` and ``rungs_in_place.py`` have the
-code, and ``docs/performance.md`` tells the story. Each has a process of its own, as memory that one has
+code, and ``docs/ladder.md`` tells the story. Each has a process of its own, as memory that one has
 used would change what the next one has to get from the system; they take turns in random order:
 
   ms         median of the timed calls
