@@ -9,7 +9,7 @@ is what is seen there:
 
 The index letters of a product are its axes: "thn,shn->tsn" multiplies a query t with a memory s of the
 same sequence n, row by row, and sums over the rows h. All steps are done at once, since no query depends
-on another's context (there is no input feeding). The numbers are those of ``docs/equations.md``.
+on another's context (there is no input feeding). The numbers are those of ``docs/kinds.md``.
 """
 
 from __future__ import annotations

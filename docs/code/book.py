@@ -12,6 +12,5 @@ plt.rcParams.update(
         "axes.spines.right": False,
         "axes.grid": True,
         "grid.alpha": 0.3,
-        "svg.fonttype": "none",
     }
 )
