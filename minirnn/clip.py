@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, backend_of
+from .backend import Array, array_module, backend_of
+from .kernels.elementwise import one_kernel
 from .parameter import Parameter, blocks, check_parameters, stretches
 
 
@@ -30,12 +31,11 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
 
 def _clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
     xp, found = parameters[0].backend.xp, stretches(parameters)
-    norm = sum(_sum_of_squares(s.grad) for s in found) ** 0.5
+    first, *rest = [_sum_of_squares(s.grad) for s in found]
+    norm = sum(rest, first) ** 0.5
     if xp is np and norm <= max_norm and norm < math.inf:
         return norm  # (on a device, to look at the norm would be to wait for it)
-    usable = xp.where(norm < math.inf, norm, math.nan)
-    scale = xp.minimum(max_norm, usable) / xp.maximum(usable, np.finfo(float).tiny)
-    scale = scale.astype(parameters[0].dtype)
+    scale = _scale(norm, max_norm, math.inf, math.nan).astype(parameters[0].dtype)
     for s in found:
         s.grad[...] *= scale
     return norm
@@ -43,15 +43,27 @@ def _clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
 
 def _sum_of_squares(g: Array) -> Any:
     """Σ g² in double precision, because squares of large gradients overflow in single."""
-    total: Any = 0
     with np.errstate(
         over="ignore"
     ):  # then the norm is infinite, which is told by what becomes of it
-        for block in blocks(g, slice(0, g.size)):
-            double = g[block].astype(float)
-            double *= double  # (BLAS's dot would have its threads spin beside ours)
-            total += double.sum()
-    return total
+        # (BLAS's dot would have its threads spin beside ours)
+        first, *rest = [_squares(g[block]).sum() for block in blocks(g, slice(0, g.size))]
+        return sum(rest, first)
+
+
+@one_kernel
+def _squares(g: Array) -> Array:
+    double = g.astype(float)
+    double *= double
+    return double
+
+
+@one_kernel
+def _scale(norm: Array, max_norm: float, inf: float, nan: float) -> Array:
+    """What all gradients are multiplied by; NaN if the norm is infinite or NaN."""
+    xp = array_module(norm)
+    usable = xp.where(norm < inf, norm, nan)
+    return xp.minimum(max_norm, usable) / xp.maximum(usable, np.finfo(float).tiny)
 
 
 def clip_grad_value(parameters: Sequence[Parameter], max_value: float) -> None:

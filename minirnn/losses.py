@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from . import checks
-from .backend import Array, array_module, backend_of, on_its_device
+from .backend import CPU, Array, array_module, backend_of, on_its_device
+from .kernels.elementwise import one_kernel
 
 
 @on_its_device
@@ -25,7 +27,8 @@ def softmax_cross_entropy(
         shape of `scores`: w · (softmax(scores) - one-hot(target)) / Σ w.
 
     Raises:
-        ValueError: shapes that do not fit, targets out of range, negative weights.
+        ValueError: shapes that do not fit; on the host, targets out of range and negative weights. (A
+            device would have to be waited for: there, the loss of such a target is infinite.)
         TypeError: targets that are not integers, scores that are not floating-point numbers.
     """
     if not hasattr(scores, "ndim"):
@@ -52,22 +55,62 @@ def softmax_cross_entropy(
         checks.not_negative("weights", w)
         used = w != 0
         scores = xp.where(used[..., None, :], scores, 0)
+        least = xp.finfo(real).tiny
         if w.size:  # to at most 1, so that no sum overflows
-            w = w / xp.maximum(w.max(), xp.finfo(real).tiny)
-        w = w / xp.maximum(w.sum(), xp.finfo(real).tiny)  # all-zero weights stay zero
+            w = _over(w, w.max(), least)
+        w = _over(w, w.sum(), least)  # all-zero weights stay zero
     targets = checks.tokens("targets", targets, K, used, look=False)
-    steps = () if scores.ndim == 2 else (xp.arange(len(scores))[:, None],)
-    of_targets = (*steps, targets, xp.arange(shape[-1]))
     # The scores may be many: few passes over them, and none by parts, since those of `Linear` do not
-    # lie step by step in memory
-    p = scores - scores.real.max(axis=-2, keepdims=True)  # so that no exponential overflows
-    hit = p[of_targets]
-    xp.exp(p, out=p)
+    # lie step by step in memory. The gradient lies as they do, also where CuPy would choose otherwise.
+    p, top = xp.empty_like(scores), scores.real.max(axis=-2, keepdims=True)
+    if backend is CPU:
+        steps = () if scores.ndim == 2 else (xp.arange(len(scores))[:, None],)
+        of_targets = (*steps, targets, xp.arange(shape[-1]))
+        xp.subtract(scores, top, out=p)  # so that no exponential overflows
+        hit = p[of_targets]
+        xp.exp(p, out=p)
+    else:  # CuPy would look elements up, and change them, by some twenty kernels: compare rows instead
+        rows, columns = xp.arange(K)[:, None], targets[..., None, :]
+        hit = _exponentials(p, scores, top, rows, columns, -math.inf).max(axis=-2)
     total = p.sum(axis=-2)
-    loss = ((xp.log(total) - hit) * w).sum()
-    p *= (w / total)[..., None, :]
-    p[of_targets] -= w
+    loss = _weighted_nll(hit, total, w).sum()
+    if backend is CPU:
+        p *= (w / total)[..., None, :]
+        p[of_targets] -= w
+    else:
+        w = w if used is None else w[..., None, :]
+        _gradient(p, total[..., None, :], w, rows, columns)
     return loss, p
+
+
+@one_kernel
+def _over(w: Array, total: Array, least: Any) -> Array:
+    return w / array_module(w).maximum(total, least)
+
+
+@one_kernel
+def _exponentials(
+    p: Array, scores: Array, top: Array, rows: Array, targets: Array, elsewhere: float
+) -> Array:
+    """Fill p with exp(scores - top). Return its exponent in the row of the target, and `elsewhere`."""
+    xp = array_module(p)
+    xp.subtract(scores, top, out=p)
+    hit = xp.where(rows == targets, p, elsewhere)
+    xp.exp(p, out=p)
+    return hit
+
+
+@one_kernel
+def _weighted_nll(hit: Array, total: Array, w: Any) -> Array:
+    """From the exponent of the target, and the sum of all exponentials."""
+    return (array_module(total).log(total) - hit) * w
+
+
+@one_kernel
+def _gradient(p: Array, total: Array, w: Any, rows: Array, targets: Array) -> None:
+    """Take p from exp(score) to the gradient of w·nll."""
+    p *= w / total
+    p -= (rows == targets).astype(p.dtype) * w
 
 
 @on_its_device
@@ -95,5 +138,12 @@ def mse(pred: Array, target: Array) -> tuple[Any, Array]:
         raise ValueError(f"pred: got shape {pred.shape}, which has no elements to average over")
     if pred.dtype.kind not in "fc":
         pred = pred.astype(xp.result_type(target.dtype, xp.float32))
+    squares, gradient = _squares(pred, target, pred.size)
+    return squares.mean(), gradient
+
+
+@one_kernel
+def _squares(pred: Array, target: Array, size: int) -> tuple[Array, Array]:
+    """The square of each error, and the gradient of their mean."""
     difference = pred - target.astype(pred.dtype)
-    return (difference * difference).mean(), 2 * difference / pred.size
+    return difference * difference, 2 * difference / size

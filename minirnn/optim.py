@@ -2,9 +2,10 @@
 
 An optimizer's state lies in long arrays like the parameters themselves (see ``parameter.py``), so an
 update is a handful of operations on whatever stretches of memory the parameters occupy: one stretch for
-all of a `Model`. The equations are written out in ``_update``, which sees a block at a time, short
-enough to stay in the cache from one operation to the next; every operation is in place. By name, for
-saving, the state comes from ``state_dict``.
+all of a `Model`. The equations are written out in ``_update``, and every operation is in place. On the
+host it sees a block at a time, short enough to stay in the cache from one operation to the next; on a
+device it can be one kernel (see ``kernels/elementwise.py``), and ``_numbers`` has what goes into that
+besides arrays. By name, for saving, the state comes from ``state_dict``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from . import checks
 from .backend import Array, array_module, on_its_device, to_host
+from .kernels.elementwise import one_kernel
 from .parameter import Parameter, blocks, check_names, check_parameters, stretches
 from .pool import parallel, shares
 
@@ -37,6 +39,10 @@ class Optimizer:
 
     slots: tuple[str, ...] = ()  # the arrays of state, each as long as all parameters
 
+    # Changes p and the state in place: (p, g, work, *numbers, *state). `work` is room to write to; where
+    # it is None, room is allocated, or not needed in one kernel.
+    _update: Callable[..., None]
+
     def __init__(self, parameters: Sequence[Parameter], lr: float | Schedule) -> None:
         self.parameters = check_parameters(parameters)
         check_names([p.name for p in self.parameters])
@@ -51,7 +57,8 @@ class Optimizer:
             zeros = self.backend.xp.zeros
             self._state = {slot: zeros(size, self.parameters[0].dtype) for slot in self.slots}
             # Each thread uses one block of this; what is never touched takes no memory
-            self._work = zeros(size, self.parameters[0].dtype)
+            on_host = self.backend.xp is np
+            self._work = zeros(size, self.parameters[0].dtype) if on_host else None
 
     def __repr__(self) -> str:
         size = sum(p.size for p in self.parameters)
@@ -69,15 +76,17 @@ class Optimizer:
         """Update every parameter from its gradient. The gradients stay as they are."""
         rate = self.rate
         self.steps += 1
+        numbers = self._numbers(rate)
         for s in stretches(self.parameters):
-            state = {slot: array[s.own] for slot, array in self._state.items()}
-            arrays, work = {"p": s.data, "g": s.grad, **state}, self._work[s.own]
+            arrays = [s.data, s.grad, *(array[s.own] for array in self._state.values())]
+            work = None if self._work is None else self._work[s.own]
 
-            def update(own: slice, arrays: Any = arrays, work: Array = work) -> None:
-                for block in blocks(work, own):
-                    room = work[own.start : own.start + block.stop - block.start]
-                    parts = {name: array[block] for name, array in arrays.items()}
-                    self._update(**parts, work=room, rate=rate)
+            def update(own: slice, arrays: list[Array] = arrays, work: Array = work) -> None:
+                for block in blocks(arrays[0], own):
+                    size = block.stop - block.start
+                    room = None if work is None else work[own.start : own.start + size]
+                    p, g, *state = [array[block] for array in arrays]
+                    self._update(p, g, room, *numbers, *state)
 
             parallel(update, shares(s.data, s.data.size, LEAST))
         for p in self.parameters:
@@ -117,8 +126,8 @@ class Optimizer:
                 array[start : start + p.size] = p.backend.put(value)
             start += p.size
 
-    def _update(self, p: Array, g: Array, work: Array, rate: float, **state: Array) -> None:
-        """Change `p` and the state in place from the gradient `g`; `work` may be written to."""
+    def _numbers(self, rate: float) -> tuple[float | None, ...]:
+        """What `_update` takes besides arrays: the same for all parameters, new at each step."""
         raise NotImplementedError
 
 
@@ -147,17 +156,24 @@ class SGD(Optimizer):
         self.slots = ("v",) if momentum else ()
         super().__init__(parameters, lr)
 
-    def _update(self, p: Array, g: Array, work: Array, rate: float, **state: Array) -> None:
+    def _numbers(self, rate: float) -> tuple[float | None, ...]:
+        return rate, self.momentum or None, self.momentum if self.nesterov else None
+
+    @staticmethod
+    @one_kernel
+    def _update(
+        p: Array, g: Array, work: Array, rate: float,
+        momentum: float | None, ahead: float | None, v: Array = None,
+    ) -> None:  # fmt: skip
         xp, direction = array_module(g), g
-        if self.momentum:
-            v = direction = state["v"]
-            v *= self.momentum
+        if momentum is not None:
+            v *= momentum
             v += g
-        if self.nesterov:
-            direction = work
-            xp.multiply(v, self.momentum, out=work)
+            direction = v
+        if ahead is not None:
+            direction = work = xp.multiply(v, ahead, out=work)
             work += g
-        xp.multiply(direction, rate, out=work)
+        work = xp.multiply(direction, rate, out=work)
         p -= work
 
 
@@ -182,10 +198,16 @@ class RMSprop(Optimizer):
         self.eps = checks.positive("eps", eps)
         super().__init__(parameters, lr)
 
-    def _update(self, p: Array, g: Array, work: Array, rate: float, **state: Array) -> None:
-        s = state["s"]
-        _average_of_squares(s, g, self.decay, work)
-        _step_by_root(p, g, s, rate, self.eps, work)
+    def _numbers(self, rate: float) -> tuple[float | None, ...]:
+        return rate, self.eps, self.decay, 1 - self.decay
+
+    @staticmethod
+    @one_kernel
+    def _update(
+        p: Array, g: Array, work: Array, rate: float, eps: float, keep: float, add: float, s: Array
+    ) -> None:
+        work = _average_of_squares(s, g, keep, add, work)
+        _step_by_root(p, g, s, rate, eps, work)
 
 
 class Adagrad(Optimizer):
@@ -203,12 +225,15 @@ class Adagrad(Optimizer):
         self.eps = checks.positive("eps", eps)
         super().__init__(parameters, lr)
 
-    def _update(self, p: Array, g: Array, work: Array, rate: float, **state: Array) -> None:
-        s = state["s"]
-        xp = array_module(g)
-        xp.multiply(g, g, out=work)
+    def _numbers(self, rate: float) -> tuple[float | None, ...]:
+        return rate, self.eps
+
+    @staticmethod
+    @one_kernel
+    def _update(p: Array, g: Array, work: Array, rate: float, eps: float, s: Array) -> None:
+        work = array_module(g).multiply(g, g, out=work)
         s += work
-        _step_by_root(p, g, s, rate, self.eps, work)
+        _step_by_root(p, g, s, rate, eps, work)
 
 
 class Adam(Optimizer):
@@ -237,16 +262,24 @@ class Adam(Optimizer):
         self.eps = checks.positive("eps", eps)
         super().__init__(parameters, lr)
 
-    def _update(self, p: Array, g: Array, work: Array, rate: float, **state: Array) -> None:
-        xp = array_module(g)
-        m, v, (beta1, beta2) = state["m"], state["v"], self.betas
-        xp.multiply(g, 1 - beta1, out=work)
+    def _numbers(self, rate: float) -> tuple[float | None, ...]:
+        # m̂ / (√v̂ + ε) = √(1-β₂ᵗ) / (1-β₁ᵗ) · m / (√v + ε √(1-β₂ᵗ)): no pass for the corrections
+        beta1, beta2 = self.betas
+        root = (1 - beta2**self.steps) ** 0.5
+        rate = rate * root / (1 - beta1**self.steps)
+        return rate, self.eps * root, beta1, 1 - beta1, beta2, 1 - beta2
+
+    @staticmethod
+    @one_kernel
+    def _update(
+        p: Array, g: Array, work: Array, rate: float, eps: float,
+        beta1: float, add1: float, beta2: float, add2: float, m: Array, v: Array,
+    ) -> None:  # fmt: skip
+        work = array_module(g).multiply(g, add1, out=work)
         m *= beta1
         m += work
-        _average_of_squares(v, g, beta2, work)
-        # m̂ / (√v̂ + ε) = √(1-β₂ᵗ) / (1-β₁ᵗ) · m / (√v + ε √(1-β₂ᵗ)): no pass for the corrections
-        root = (1 - beta2**self.steps) ** 0.5
-        _step_by_root(p, m, v, rate * root / (1 - beta1**self.steps), self.eps * root, work)
+        work = _average_of_squares(v, g, beta2, add2, work)
+        _step_by_root(p, m, v, rate, eps, work)
 
 
 class AdamW(Adam):
@@ -269,18 +302,23 @@ class AdamW(Adam):
         self.weight_decay = checks.real_number("weight_decay", weight_decay)
         super().__init__(parameters, lr, betas, eps)
 
-    def _update(self, p: Array, g: Array, work: Array, rate: float, **state: Array) -> None:
-        p *= 1 - rate * self.weight_decay
-        super()._update(p, g, work, rate, **state)
+    def _numbers(self, rate: float) -> tuple[float | None, ...]:
+        return 1 - rate * self.weight_decay, *super()._numbers(rate)
+
+    @staticmethod
+    @one_kernel
+    def _update(p: Array, g: Array, work: Array, keep: float, *adam: Any) -> None:
+        p *= keep
+        Adam._update(p, g, work, *adam)
 
 
-def _average_of_squares(s: Array, g: Array, decay: float, work: Array) -> None:
-    """s ← decay·s + (1-decay)·g², in place."""
-    xp = array_module(g)
-    xp.multiply(g, g, out=work)
-    work *= 1 - decay
-    s *= decay
+def _average_of_squares(s: Array, g: Array, keep: float, add: float, work: Array) -> Array:
+    """s ← keep·s + add·g², in place. Return the room that it took."""
+    work = array_module(g).multiply(g, g, out=work)
+    work *= add
+    s *= keep
     s += work
+    return work
 
 
 def _step_by_root(
@@ -288,8 +326,8 @@ def _step_by_root(
 ) -> None:
     """p ← p - rate · direction / (√s + eps), in place."""
     xp = array_module(s)
-    xp.sqrt(s, out=work)
+    work = xp.sqrt(s, out=work)
     work += eps
-    xp.divide(direction, work, out=work)
+    work = xp.divide(direction, work, out=work)
     work *= rate
     p -= work

@@ -33,6 +33,7 @@ def stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", stand_in_for_cupy)
     monkeypatch.setattr("minirnn.kernels.last_pass", lambda *names: None)  # it runs no kernels
     stand_in_for_cupy.synchronised.clear()
+    stand_in_for_cupy.launched.clear()
     return stand_in_for_cupy
 
 

@@ -29,11 +29,13 @@ passed: set[str] = set()
 
 @pytest.hookimpl(tryfirst=True)  # before tests are left out, by -k for instance: all are needed
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Note the tests that are marked with a kernel, and have a cell."""
+    """Note the tests that are marked with a kernel, and have a cell or are marked with a part, too."""
     for item in items:
         mark = item.get_closest_marker("kernel")
         if mark is not None:
-            needed[mark.args[0], item.callspec.params["cell"].name].add(item.nodeid)
+            kernel, *part = mark.args
+            cell = part[0] if part else item.callspec.params["cell"].name
+            needed[kernel, cell].add(item.nodeid)
 
 
 def pytest_runtest_logreport(report: Any) -> None:

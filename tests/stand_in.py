@@ -7,7 +7,8 @@ here those are errors, too. What the engine has no use for is not there: to use 
 what it takes, and add it to the lists below.
 
 This tells nothing about mistakes of CuPy's own, about speed, or about kernels. `synchronised` has an
-entry for each time that the host would have to wait until a device has finished all its work.
+entry for each time that the host would have to wait until a device has finished all its work, and
+`launched` one for each operation that CuPy launches a kernel for, or several ("index": some ten).
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ METHODS = {  # with the names of their arguments
     "sum": "axis dtype out keepdims",
     "take": "indices axis out",
 }
+KEEP_ORDER = ("ndarray.astype", "ndarray.copy")  # of the memory; what others give is in C's
 VIEWS = ("ravel", "reshape", "squeeze", "swapaxes", "transpose", "view")
 OPERATORS = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"),
@@ -58,7 +60,9 @@ OPERATORS = (
 )
 
 synchronised: list[str] = []
+launched: list[str] = []
 _current = [0]  # devices, the innermost ``with`` last
+_noted: list[str] | None = None  # what a function does that is being fused, if one is
 
 
 class Device:
@@ -157,6 +161,7 @@ class ndarray:
     def __getitem__(self, index: Any) -> ndarray:
         index, arrays = _index(index)
         if arrays:
+            _launch("index")
             return _new(_operand(self)[index])
         return ndarray(self._values[index], self.device)
 
@@ -167,15 +172,20 @@ class ndarray:
             places = np.arange(self.size).reshape(self.shape)[index]
             if np.unique(places).size < places.size:
                 raise IndexError("which of several values for one place is kept, is left to chance")
+        if arrays or not _same(values[index], _operand(value)):  # that would be `a[...] += 1`
+            _launch("index" if arrays else "set")
         values[index] = _operand(value)
 
     def __neg__(self) -> ndarray:
+        _launch("neg")
         return _new(-_operand(self))
 
     def __invert__(self) -> ndarray:
+        _launch("invert")
         return _new(~_operand(self))
 
     def __abs__(self) -> ndarray:
+        _launch("abs")
         return _new(abs(_operand(self)))
 
     def __deepcopy__(self, memo: Any) -> ndarray:
@@ -185,20 +195,62 @@ class ndarray:
         return asarray, (self.get(),)
 
 
-def _new(values: Any) -> Any:
-    """What NumPy gave, on the current device: numbers as arrays without axes."""
+class Symbol:
+    """What stands for an array or a number in a function that is being fused."""
+
+    __module__ = "cupy"
+    __slots__ = ("_values",)
+    __array_ufunc__ = None
+    __hash__ = None
+
+    def __init__(self, values: np.ndarray | float) -> None:
+        self._values = values
+
+    dtype = property(lambda self: np.asarray(self._values).dtype)
+
+    def astype(self, dtype: Any) -> Symbol:
+        _launch(f"astype {np.dtype(dtype)}")
+        return _new(np.asarray(self._values).astype(dtype))
+
+    def __bool__(self) -> bool:
+        raise TypeError("a value that is not known yet")
+
+    __iter__ = __array__ = __bool__
+
+
+def _launch(name: str) -> None:
+    """Note an operation."""
+    (launched if _noted is None else _noted).append(name)
+
+
+def _same(a: np.ndarray, b: Any) -> bool:
+    """Whether they are the same memory, in the same order."""
+    return isinstance(b, np.ndarray) and a.__array_interface__ == b.__array_interface__
+
+
+def _new(values: Any, order: Any = "C") -> Any:
+    """What NumPy gave, on the current device: numbers as arrays without axes, memory as CuPy has it."""
     if isinstance(values, np.ndarray | np.generic):
-        return ndarray(np.asarray(values), Device())
+        values = np.asarray(values, order=order)
+        return ndarray(values, Device()) if _noted is None else Symbol(values)
     return values
 
 
 def _operand(x: Any) -> Any:
     """What NumPy is to compute with: an array of the current device, or a number."""
+    if isinstance(x, Symbol):
+        return x._values
     if isinstance(x, ndarray):
+        if _noted is not None:
+            raise TypeError("an array that is not an argument of the function that is being fused")
         if x.device.id != Device().id:
             raise ValueError(f"array on device {x.device.id}, while {Device().id} is current")
         return x._values
     if isinstance(x, bool | int | float | complex | np.generic):
+        if _noted is not None:
+            if not np.isfinite(x):
+                raise TypeError(f"{x} in a function that is being fused: C++ may not know the name")
+            _noted.append(repr(x))
         return x
     raise TypeError(f"Unsupported type {type(x)}")
 
@@ -232,11 +284,16 @@ def _checked(name: str, function: Any, names: str) -> Any:
     def call(*arguments: Any, **options: Any) -> Any:
         if not options.keys() <= set(names.split()):
             raise TypeError(f"{name}: got {sorted(options)}, want some of: {names}")
+        if _noted is not None and name not in UFUNCS:
+            raise TypeError(f"{name} in a function that is being fused")
+        if name != "result_type":
+            _launch(name)
         out = options.pop("out", None)
         values = {key: _argument(value) for key, value in options.items()}
         if out is None:
-            return _new(function(*map(_argument, arguments), **values))
-        if not isinstance(out, ndarray):
+            order = "K" if name in KEEP_ORDER else "C"
+            return _new(function(*map(_argument, arguments), **values), order)
+        if not isinstance(out, ndarray | Symbol):
             raise TypeError(f"{name}: out: Unsupported type {type(out)}")
         function(*map(_argument, arguments), **values, out=_operand(out))
         return out
@@ -248,22 +305,31 @@ def _add_operator(name: str) -> None:
     """Both sides of it and, except for comparisons and products, in place."""
     plain, in_place = getattr(operator, f"__{name}__"), getattr(operator, f"__i{name}__", None)
 
-    def left(self: ndarray, other: Any) -> Any:
-        if not isinstance(other, ndarray) and getattr(other, "__array_ufunc__", name) is None:
+    def computed(function: Any, *operands: Any) -> Any:
+        values = [_operand(x) for x in operands]
+        if not any(isinstance(x, np.ndarray) for x in values):
+            raise TypeError(f"{name} of numbers alone in a function that is being fused")
+        _launch(name)
+        return function(*values)
+
+    def left(self: Any, other: Any) -> Any:
+        on_device = isinstance(other, ndarray | Symbol)
+        if not on_device and getattr(other, "__array_ufunc__", name) is None:
             return NotImplemented  # the other one knows how to compute with arrays
-        return _new(plain(_operand(self), _operand(other)))
+        return _new(computed(plain, self, other))
 
-    def right(self: ndarray, other: Any) -> ndarray:
-        return _new(plain(_operand(other), _operand(self)))
+    def right(self: Any, other: Any) -> Any:
+        return _new(computed(plain, other, self))
 
-    def own(self: ndarray, other: Any) -> ndarray:
-        in_place(_operand(self), _operand(other))
+    def own(self: Any, other: Any) -> Any:
+        computed(in_place, self, other)
         return self
 
-    setattr(ndarray, f"__{name}__", left)
-    setattr(ndarray, f"__r{name}__", right)
-    if in_place is not None and name != "matmul":
-        setattr(ndarray, f"__i{name}__", own)
+    for kind in (ndarray, Symbol):
+        setattr(kind, f"__{name}__", left)
+        setattr(kind, f"__r{name}__", right)
+        if in_place is not None and name != "matmul":
+            setattr(kind, f"__i{name}__", own)
 
 
 def _add_method(name: str, names: str) -> None:
@@ -276,7 +342,8 @@ def _add_view(name: str) -> None:
         values = getattr(self._values, name)(*arguments)
         if np.may_share_memory(values, self._values):
             return ndarray(values, self.device)
-        return _new(getattr(_operand(self), name)(*arguments))  # a copy: work for the device
+        _launch("copy")
+        return _new(getattr(_operand(self), name)(*arguments))
 
     setattr(ndarray, name, method)
 
@@ -296,24 +363,61 @@ def asarray(a: Any, dtype: Any = None) -> ndarray:
         raise ValueError("Unsupported dtype object")
     if isinstance(a, ndarray) and a.device.id == Device().id and dtype in (None, a.dtype):
         return a
+    if isinstance(a, ndarray):
+        _launch("copy")
     return _new(np.array(values, dtype))
 
 
 def empty(shape: Any, dtype: Any = float) -> ndarray:
     """Whatever memory held before: here what shows if it is read, NaN or -1."""
-    dtype = np.dtype(dtype)
-    return _new(np.full(shape, nan if dtype.kind in "fc" else -1, dtype))
+    return _filled(np.empty(shape, dtype))
 
 
 def empty_like(a: ndarray) -> ndarray:
-    return empty(a.shape, a.dtype)
+    return _filled(np.empty_like(_operand(a)))  # in the order of a's memory
+
+
+def _filled(values: np.ndarray) -> ndarray:
+    values[...] = nan if values.dtype.kind in "fc" else -1
+    return ndarray(values, Device())
 
 
 def where(condition: ndarray, x: Any, y: Any) -> ndarray:
     """Without x and y, the shape of what it gives would have to be waited for."""
-    if not isinstance(condition, ndarray):
+    if not isinstance(condition, ndarray | Symbol):
         raise TypeError(f"where: condition: Unsupported type {type(condition)}")
+    _launch("where")
     return _new(np.where(_operand(condition), _operand(x), _operand(y)))
+
+
+def fuse(function: Any) -> Any:
+    """One kernel of a function of arrays: it gets symbols, and may do nothing else than compute.
+
+    CuPy calls it once for arguments of the same types. Here it is called each time, and it is an error
+    if it does not do the same again, with the same numbers of its own.
+    """
+    seen: dict[Any, list[str]] = {}
+
+    def call(*arguments: Any) -> Any:
+        global _noted
+        if _noted is not None:
+            return function(*arguments)  # within a function that is being fused itself
+        kinds = [getattr(x, "dtype", type(x)) for x in arguments]
+        key = tuple(zip(kinds, [getattr(x, "ndim", -1) for x in arguments], strict=True))
+        symbols = [None if x is None else Symbol(_operand(x)) for x in arguments]
+        _noted = []
+        try:
+            found = function(*symbols)
+        finally:
+            noted, _noted = _noted, None
+        if seen.setdefault(key, noted) != noted:
+            raise TypeError(f"{function.__name__}: {noted}, but {seen[key]} when it was fused")
+        _launch(f"fused {function.__name__}")
+        found = [found] if isinstance(found, Symbol) else found
+        results = tuple(_new(x._values) for x in found or ())
+        return results if len(results) > 1 else next(iter(results), None)
+
+    return call
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ ACTS = {"tanh": "Tanh", "relu": "Relu"}
 FILES = {  # that the kernels of a name are made of, with what those include
     "fused": ("fused.cu", "fused_scan.py"),
     "persistent": ("persistent.cu", "persistent_scan.py", "persistent_plan.py", "fused_scan.py"),
+    "elementwise": ("elementwise.py", "../losses.py", "../clip.py", "../optim.py"),
 }
 PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
 
