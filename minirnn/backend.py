@@ -8,8 +8,8 @@ and it does so only when a device called ``"cuda"`` is asked for.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from types import ModuleType
@@ -23,6 +23,8 @@ Rng: TypeAlias = int | np.random.Generator | None
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+TF32_MATH = 3  # CUBLAS_TF32_TENSOR_OP_MATH, for which CuPy has no name
 
 
 def array_module(array: Array) -> ModuleType:
@@ -53,8 +55,53 @@ class Backend:
         """Make this the device on which new arrays are created."""
         if self.xp is np:
             return nullcontext()
-        device: AbstractContextManager[Any] = self.xp.cuda.Device(int(self.name.partition(":")[2]))
+        device: AbstractContextManager[Any] = self._device()
         return device
+
+    @contextmanager
+    def products(self, precision: str | None) -> Iterator[None]:
+        """Multiply float32 matrices in ``"tf32"`` on this device; None leaves everything as it is.
+
+        cuBLAS has a mode for each of its handles, and CuPy a handle for each device and thread, so that
+        the products of other threads stay as they are.
+        """
+        if precision is None:
+            yield
+            return
+        cublas, handle = self.xp.cuda.cublas, self._device().cublas_handle
+        before = cublas.getMathMode(handle)
+        cublas.setMathMode(handle, TF32_MATH)
+        try:
+            yield
+        finally:
+            cublas.setMathMode(handle, before)
+
+    def check_precision(self, precision: Any, dtype: Any) -> str | None:
+        """Return `precision` if arrays of `dtype` can be multiplied in it here.
+
+        Raises:
+            ValueError: it is unknown, or not for that dtype or this device.
+        """
+        if precision is None:
+            return None
+        if not isinstance(precision, str) or precision != "tf32":
+            raise ValueError(f'precision: got {precision!r}, want None or "tf32"')
+        if np.dtype(dtype) != np.float32 or self.xp is np:
+            raise ValueError(
+                f'precision: got "tf32" with dtype {np.dtype(dtype)} on {self.name}, '
+                "which needs float32 on a CUDA device"
+            )
+        capability = int(self._device().compute_capability)
+        if capability < 80:
+            raise ValueError(
+                'precision: got "tf32", which needs compute capability 8.0 or more, '
+                f"and {self.name} has {capability / 10}"
+            )
+        return precision
+
+    def _device(self) -> Any:
+        """The ``cupy.cuda.Device``."""
+        return self.xp.cuda.Device(int(self.name.partition(":")[2]))
 
     def put(self, array: Array, dtype: Any = None) -> Array:
         """Return `array` on this device; a copy only if it is elsewhere or of another dtype."""

@@ -77,7 +77,7 @@ class Linear(StatelessLayer):
         output_size: K.
         bias: False leaves b out.
         share: an `Embedding` (K, H) whose matrix is to be V, and gets both gradients.
-        dtype, device, rng, init: as for `Recurrent`; the uniform bound is 1/√H.
+        dtype, device, rng, init, precision: as for `Recurrent`; the uniform bound is 1/√H.
 
     Parameters: ``V`` (K, H), ``b`` (K, 1).
     """
@@ -92,12 +92,14 @@ class Linear(StatelessLayer):
         rng: Rng = None,
         init: str = "uniform",
         share: Embedding | None = None,
+        precision: str | None = None,
     ) -> None:
         H = self.input_size = checks.whole_number("input_size", input_size)
         K = self.output_size = checks.whole_number("output_size", output_size)
         self.backend = get_backend(device)
         check_scheme(init)
         dtype, random = checks.float_dtype(dtype), generator(rng)
+        self.precision = self.backend.check_precision(precision, dtype)
         if share is None:
             V = draw(init, random, "V", (K, H), H**-0.5).astype(dtype)
             self._V = Parameter("V", V, self.backend)
@@ -126,7 +128,7 @@ class Linear(StatelessLayer):
         own_arrays = [p.data for p in self.parameters()]
         X = xp.empty((self.input_size, T * N), x.dtype)  # a copy of x, with time beside the batch
         Y = xp.empty((self.output_size, T * N), xp.result_type(x, *own_arrays))
-        with blas_alone_for(self._V.size * T * N):
+        with blas_alone_for(self._V.size * T * N), self.backend.products(self.precision):
             if x.ndim == 2:
                 X[...] = x
                 self._fill(Y, X)
@@ -159,7 +161,7 @@ class Linear(StatelessLayer):
             xp.matmul(V.T, dY[:, own], out=dX[:, own])
             return xp.matmul(dY[:, own], X[:, own].T)
 
-        with blas_alone_for(V.size * X.shape[1]):
+        with blas_alone_for(V.size * X.shape[1]), self.backend.products(self.precision):
             for dV in parallel(products, shares(X, X.shape[1], -(-LEAST // V.size))):
                 self._V.grad += dV
         if self._b is not None:

@@ -36,9 +36,11 @@ class RNN(Recurrent):
         *,
         init: str = "uniform",
         scan: str = "auto",
+        precision: str | None = None,
     ) -> None:
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)
-        super().__init__(RNNCell(activation), *arguments, dtype, device, rng, init=init, scan=scan)
+        options: dict[str, Any] = {"init": init, "scan": scan, "precision": precision}
+        super().__init__(RNNCell(activation), *arguments, dtype, device, rng, **options)
 
 
 class LSTM(Recurrent):
@@ -70,13 +72,15 @@ class LSTM(Recurrent):
         init: str = "uniform",
         forget_bias: float | None = None,
         scan: str = "auto",
+        precision: str | None = None,
     ) -> None:
         if forget_bias is not None:
             forget_bias = checks.real_number("forget_bias", forget_bias, least=-math.inf)
             if not bias:
                 raise ValueError(f"forget_bias: got {forget_bias} with bias=False, want None")
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)
-        super().__init__(LSTMCell(activation), *arguments, dtype, device, rng, init=init, scan=scan)
+        options: dict[str, Any] = {"init": init, "scan": scan, "precision": precision}
+        super().__init__(LSTMCell(activation), *arguments, dtype, device, rng, **options)
         if forget_bias is not None:
             f = slice(self.hidden_size, 2 * self.hidden_size)
             with self.backend.active():
@@ -113,10 +117,12 @@ class GRU(Recurrent):
         *,
         init: str = "uniform",
         scan: str = "auto",
+        precision: str | None = None,
     ) -> None:
         cell = GRUCell() if reset_after else GRUResetBeforeCell()
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)
-        super().__init__(cell, *arguments, dtype, device, rng, init=init, scan=scan)
+        options: dict[str, Any] = {"init": init, "scan": scan, "precision": precision}
+        super().__init__(cell, *arguments, dtype, device, rng, **options)
 
 
 CELLS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}

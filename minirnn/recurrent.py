@@ -39,6 +39,8 @@ class Recurrent(Layer):
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         rng: None (fresh), an integer seed or a ``numpy.random.Generator``, for the initial values.
         init: ``"uniform"`` within ±1/√H (as in PyTorch), ``"glorot"`` or ``"orthogonal"``.
+        precision: of products: None for that of `dtype`, or ``"tf32"``, for float32 on a CUDA device:
+            its tensor cores round what is multiplied to 10 bits behind the point, and add in float32.
         scan: ``"auto"`` (the fastest), ``"generic"``, ``"numpy"``, ``"numba"`` or, on CUDA, ``"fused"``
             or ``"persistent"``; see `explain`.
 
@@ -65,6 +67,7 @@ class Recurrent(Layer):
         *,
         init: str = "uniform",
         scan: str = "auto",
+        precision: str | None = None,
     ) -> None:
         self.cell = cell
         self.input_size = checks.whole_number("input_size", input_size)
@@ -81,7 +84,8 @@ class Recurrent(Layer):
         self.backend = get_backend(device)
         check_scheme(init)
         dtype, random = checks.float_dtype(dtype), generator(rng)
-        self.scan, self.scan_reason = choose(cell, self.backend, scan, dtype, H)
+        self.precision = self.backend.check_precision(precision, dtype)
+        self.scan, self.scan_reason = choose(cell, self.backend, scan, dtype, H, self.precision)
         self._one_step = one_step(cell, self.scan)
         self._parameters: dict[str, Parameter] = {}
         self._by_letter: dict[str, dict[str, Parameter]] = {}  # of each direction
@@ -102,7 +106,8 @@ class Recurrent(Layer):
     def __repr__(self) -> str:
         return (
             f"{self.cell.name}: {self.input_size} -> {self.hidden_size}, {self.num_layers} layer(s), "
-            f"{self.num_directions} direction(s), {self.dtype}, {self.backend.name}"
+            f"{self.num_directions} direction(s), {self.dtype}"
+            f"{', products in TF32' if self.precision else ''}, {self.backend.name}"
         )
 
     @property
@@ -296,7 +301,8 @@ class Recurrent(Layer):
         N = x_t.shape[-1]
         state = self._zeros(N) if state is None else self._check_state("state", state, N)
         layers = [self._arrays(d) for (d,) in self.layers]
-        new = self._one_step(self.cell, layers, x_t, state)
+        with self.backend.products(self.precision):
+            new = self._one_step(self.cell, layers, x_t, state)
         return new[0][-1].copy(), new
 
     @on_its_device

@@ -23,7 +23,11 @@ from minirnn.kernels.cuda_module import source
 from minirnn.kernels.persistent_plan import Limits, Plan
 
 T, N, D, H = 4, 5, 2, 7
-PLAN = Plan(blocks=2, groups=2, columns=3, across=4, pitch=12, chunk=4, slices=2, back_slices=2)
+PLAN = Plan(
+    blocks=2, groups=2, columns=3, across=4, pitch=12, h_pitch=4, d_pitch=4, chunk=4, slices=2,
+    back_slices=2,
+)  # fmt: skip
+IN_TF32 = PLAN._replace(across=8, pitch=20, h_pitch=8, d_pitch=12, chunk=8)
 
 BARRIER = "__syncthreads();"
 BARRIERS = [f"barrier {k}" for k in range(source("persistent.cu").count(BARRIER))]
@@ -59,7 +63,7 @@ def without(what: str, code: str) -> str:
     return code.replace(MEETING, "if (false)")
 
 
-def run(cell: Cell, left_out: str) -> None:
+def run(cell: Cell, left_out: str, precision: str | None = None) -> None:
     """A cell forward and backward."""
     random = np.random.default_rng(0)
 
@@ -68,12 +72,15 @@ def run(cell: Cell, left_out: str) -> None:
         options = (*options, "-fsanitize=thread", "-g")
         return cuda_threads_on_host.RawModule(code=code, options=options, **others)
 
-    persistent_scan.divide = lambda *problem: PLAN
-    limits, one = Limits(4, 2**20, 8), lambda *launch: 1
-    scan = persistent_scan.PersistentScan(cell, raw_module, limits, one)
-    P = {name: random.standard_normal(shape) for name, shape in cell.shapes(D, H).items()}
-    state = tuple(random.standard_normal((H, N)) for _ in cell.states)
-    x, dys = random.standard_normal((T, D, N)), random.standard_normal((T, H, N))
+    def normal(*shape: int) -> np.ndarray:
+        return random.standard_normal(shape, np.float32 if precision else np.float64)
+
+    persistent_scan.divide = lambda *problem: IN_TF32 if precision else PLAN
+    limits, one = Limits(4, 2**20, 64 if precision else 8), lambda *launch: 1
+    scan = persistent_scan.PersistentScan(cell, raw_module, limits, one, precision)
+    P = {name: normal(*shape) for name, shape in cell.shapes(D, H).items()}
+    state = tuple(normal(H, N) for _ in cell.states)
+    x, dys = normal(T, D, N), normal(T, H, N)
     mask = np.arange(T)[:, None] < random.integers(0, T + 1, N)
     _, final, saved = scan.forward(cell, P, x, state, mask)
     scan.backward(saved, dys, final)
@@ -85,6 +92,8 @@ def main() -> None:
     for cell in (RNNCell(), LSTMCell(), GRUCell()):
         say(f"== {cell.name}")
         run(cell, "")
+    say("== in TF32")
+    run(LSTMCell(), "", "tf32")
     for what in LEFT_OUT:
         say(f"== without {what}")
         run(RNNCell(), what)

@@ -8,12 +8,14 @@ what it takes, and add it to the lists below.
 
 This tells nothing about mistakes of CuPy's own, about speed, or about kernels. `synchronised` has an
 entry for each time that the host would have to wait until a device has finished all its work, and
-`launched` one for each operation that CuPy launches a kernel for, or several ("index": some ten).
+`launched` one for each operation that CuPy launches a kernel for, or several ("index": some ten), and
+`products` one for each product: the shape of its result, and whether it was asked for in TF32.
 """
 
 from __future__ import annotations
 
 import operator
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +30,10 @@ UFUNCS = (  # all of them with the keyword `out` alone
 FUNCTIONS = {  # with the keywords that may be used
     "arange": "dtype",
     "argwhere": "",
+    "array": "dtype order",
+    "ascontiguousarray": "",
     "concatenate": "axis",
+    "copyto": "where",
     "einsum": "",
     "full": "dtype",
     "moveaxis": "",
@@ -61,6 +66,7 @@ OPERATORS = (
 
 synchronised: list[str] = []
 launched: list[str] = []
+products: list[tuple[tuple[int, ...], bool]] = []
 _current = [0]  # devices, the innermost ``with`` last
 _noted: list[str] | None = None  # what a function does that is being fused, if one is
 
@@ -85,13 +91,24 @@ class Device:
     def __exit__(self, *exception: object) -> None:
         _current.pop()
 
+    @property
+    def cublas_handle(self) -> tuple[int, int]:
+        """CuPy has one for each thread and device."""
+        return threading.get_ident(), self.id
+
 
 class CUDARuntimeError(RuntimeError):
     """What CuPy raises where there is no driver."""
 
 
+_modes: dict[tuple[int, int], int] = {}  # by handle, where it is not the default
+TF32_MODE = 3  # CUBLAS_TF32_TENSOR_OP_MATH
+
 cuda = SimpleNamespace(
     Device=Device,
+    cublas=SimpleNamespace(
+        getMathMode=lambda handle: _modes.get(handle, 0), setMathMode=_modes.__setitem__
+    ),
     runtime=SimpleNamespace(getDeviceCount=lambda: DEVICES, CUDARuntimeError=CUDARuntimeError),
 )
 
@@ -112,6 +129,7 @@ class ndarray:
     size = property(lambda self: self._values.size)
     dtype = property(lambda self: self._values.dtype)
     nbytes = property(lambda self: self._values.nbytes)
+    strides = property(lambda self: self._values.strides)
     T = property(lambda self: ndarray(self._values.T, self.device))
     real = property(lambda self: ndarray(self._values.real, self.device))
 
@@ -301,9 +319,27 @@ def _checked(name: str, function: Any, names: str) -> Any:
     return call
 
 
+def to_tf32(x: np.ndarray) -> np.ndarray:
+    """The nearest numbers with 10 bits behind the point."""
+    bits = np.ascontiguousarray(x).view(np.uint32)
+    rounded = ((bits + np.uint32(1 << 12)) & ~np.uint32((1 << 13) - 1)).view(np.float32)
+    return np.where(np.isfinite(x), rounded, x)
+
+
+def _matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
+    """The product, in TF32 if that is the mode of this thread's handle of the current device."""
+    in_tf32 = cuda.cublas.getMathMode(Device().cublas_handle) == TF32_MODE
+    in_tf32 = in_tf32 and a.dtype == b.dtype == np.float32
+    factors = map(to_tf32, (a, b)) if in_tf32 else (a, b)
+    found = np.matmul(*factors, out=out)
+    products.append((found.shape, in_tf32))
+    return found
+
+
 def _add_operator(name: str) -> None:
     """Both sides of it and, except for comparisons and products, in place."""
     plain, in_place = getattr(operator, f"__{name}__"), getattr(operator, f"__i{name}__", None)
+    plain = _matmul if name == "matmul" else plain
 
     def computed(function: Any, *operands: Any) -> Any:
         values = [_operand(x) for x in operands]
@@ -421,6 +457,8 @@ def fuse(function: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "matmul":
+        return _checked(name, _matmul, "out")
     if name in UFUNCS:
         return _checked(name, getattr(np, name), "out")
     if name in FUNCTIONS:

@@ -75,7 +75,9 @@ def divided(draw):
     pitch = -(-p.H // 4) * 4 + draw(st.sampled_from([0, 4]))
     chunk = draw(st.sampled_from([4, 8, 12]))
     slices, back_slices = (draw(st.integers(1, 3)) for _ in range(2))
-    p.plan = Plan(blocks, groups, columns, across, pitch, chunk, slices, back_slices)
+    p.plan = Plan(
+        blocks, groups, columns, across, pitch, across, across, chunk, slices, back_slices
+    )
     return p
 
 
@@ -135,7 +137,7 @@ def test_threads_wait_for_each_other_where_they_must_and_nowhere_else():
         pytest.skip("ThreadSanitizer cannot run here: addresses are too random for it")
     _, *parts = done.stderr.split("== ")
     said = {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
-    assert len(said) == 3 + len(persistent_races.LEFT_OUT), done.stderr
+    assert len(said) == 4 + len(persistent_races.LEFT_OUT), done.stderr
     for what, report in said.items():
         if what.startswith("without"):
             assert "WARNING: ThreadSanitizer: data race" in report, what

@@ -14,9 +14,10 @@ from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from ..pool import missing_for_compiled
 from ..scan import GenericScan, Scan
-from .cuda_module import last_pass
+from .cuda_module import last_pass, title
 from .fused_scan import LAYOUTS as FUSED_CELLS
 from .fused_scan import FusedScan
+from .in_precision import InPrecision
 from .numpy_gru import GRUResetBeforeSteps, GRUSteps
 from .numpy_scan import NumpyScan, Steps
 from .numpy_steps import LSTMSteps, RNNSteps
@@ -43,9 +44,14 @@ def available(cell: Cell, backend: Backend) -> tuple[str, ...]:
 
 
 def choose(
-    cell: Cell, backend: Backend, scan: str = "auto", dtype: Any = np.float32, H: int = 1
+    cell: Cell,
+    backend: Backend,
+    scan: str = "auto",
+    dtype: Any = np.float32,
+    H: int = 1,
+    precision: str | None = None,
 ) -> tuple[Scan, str]:
-    """Return the scan to run, for a hidden size H, and why it is this one.
+    """Return the scan to run, for a hidden size H and products in a precision, and why it is this one.
 
     Raises:
         ValueError: `scan` is not a known name, or is one that cannot run this cell on this device.
@@ -53,12 +59,12 @@ def choose(
     if scan not in SCANS:
         raise ValueError(f"scan: got {scan!r}, want one of {', '.join(map(repr, SCANS))}")
     if scan != "auto":
-        obstacle = _obstacle(scan, cell, backend, dtype, H)
+        obstacle = _obstacle(scan, cell, backend, dtype, H, precision)
         if obstacle:
             raise ValueError(f"scan: {scan!r} cannot run here: {obstacle}")
-        return _scan(scan, cell, backend), f'because scan="{scan}" was asked for'
+        return _scan(scan, cell, backend, precision), f'because scan="{scan}" was asked for'
     if backend.xp is not np:
-        return _on_device(cell, backend, dtype, H)
+        return _on_device(cell, backend, dtype, H, precision)
     can_run = available(cell, backend)
     if "numba" in can_run and np.dtype(dtype) == np.float32:
         return _scan("numba", cell, backend), "the fastest one on this device"
@@ -68,23 +74,34 @@ def choose(
     return GenericScan(), f"not the numpy scan, because {_obstacle('numpy', cell, backend)}"
 
 
-def _on_device(cell: Cell, backend: Backend, dtype: Any, H: int) -> tuple[Scan, str]:
+def _on_device(
+    cell: Cell, backend: Backend, dtype: Any, H: int, precision: str | None
+) -> tuple[Scan, str]:
     """The fastest scan that can run and has passed its tests on a device; otherwise the generic one."""
     reasons: list[str] = []
     for name in ("persistent", "fused"):
-        obstacle, proof = _obstacle(name, cell, backend, dtype, H), last_pass(name, cell.name)
+        obstacle = _obstacle(name, cell, backend, dtype, H, precision)
+        proof = last_pass(title(name, precision), cell.name)
         if proof is not None and not obstacle:
             passed = f"it passed its tests on {proof['device']}, {proof['date']}, {proof['commit']}"
             why = [*reasons, f"the fastest one on this device; {passed}"]
-            return _scan(name, cell, backend), "; ".join(why)
+            return _scan(name, cell, backend, precision), "; ".join(why)
         unproven = (
-            f'it has not passed its tests on a device yet; scan="{name}" takes it all the same'
+            f"it has not passed its tests{' in TF32' if precision else ''} on a device yet; "
+            f'scan="{name}" takes it all the same'
         )
         reasons.append(f"not the {name} scan, because {obstacle or unproven}")
-    return GenericScan(), "; ".join(reasons)
+    return _scan("generic", cell, backend, precision), "; ".join(reasons)
 
 
-def _obstacle(scan: str, cell: Cell, backend: Backend, dtype: Any = np.float32, H: int = 1) -> str:
+def _obstacle(
+    scan: str,
+    cell: Cell,
+    backend: Backend,
+    dtype: Any = np.float32,
+    H: int = 1,
+    precision: str | None = None,
+) -> str:
     """Why a scan cannot run a cell on a device; empty if it can."""
     if scan == "generic":
         return ""
@@ -94,7 +111,9 @@ def _obstacle(scan: str, cell: Cell, backend: Backend, dtype: Any = np.float32, 
             return f"{place}, and it needs a CUDA device"
         if type(cell) not in FUSED_CELLS:
             return f"{cell.name} has no CUDA kernels in minirnn/kernels"
-        return "" if scan == "fused" else too_large(cell, H, dtype, _limits(backend))
+        if scan == "fused":
+            return ""
+        return too_large(cell, H, dtype, _limits(backend), precision)
     if not on_host:
         return f"{place}, and it runs on the host"
     if scan == "numpy":
@@ -111,14 +130,22 @@ def _limits(backend: Backend) -> Limits:
     return device_limits(backend.xp.cuda.Device(int(backend.name.partition(":")[2])))
 
 
-def _scan(name: str, cell: Cell, backend: Backend) -> Scan:
+def _scan(name: str, cell: Cell, backend: Backend, precision: str | None = None) -> Scan:
+    if precision:
+        return InPrecision(_alone(name, cell, backend, precision), backend, precision)
+    return _alone(name, cell, backend, precision)
+
+
+def _alone(name: str, cell: Cell, backend: Backend, precision: str | None) -> Scan:
+    """The scan itself: what it leaves to cuBLAS is multiplied as cuBLAS is told."""
     if name == "generic":
         return GenericScan()
     if name == "fused":
         return FusedScan(cell, backend.xp.RawModule)
     if name == "persistent":
         occupancy = backend.xp.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
-        return PersistentScan(cell, backend.xp.RawModule, _limits(backend), occupancy)
+        limits = _limits(backend)
+        return PersistentScan(cell, backend.xp.RawModule, limits, occupancy, precision)
     in_place = NumpyScan(_NUMPY_STEPS[type(cell)](cell))
     if name == "numpy":
         return ThreadedScan(in_place)

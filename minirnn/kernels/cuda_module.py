@@ -35,36 +35,44 @@ def source(name: str) -> str:
     return re.sub(r'#include "(.*)"\n', lambda found: source(found[1]), text)
 
 
+def title(scan: str, precision: str | None) -> str:
+    """What the kernels of a scan are called that multiply in a precision: each has its own proof."""
+    return f"{scan} {precision}" if precision else scan
+
+
 def digest(name: str) -> str:
-    """Twelve letters that stand for the kernels of `name`.cu and for all that launches them."""
-    text = "".join(source(file) for file in FILES[name])
+    """Twelve letters that stand for the kernels with this `title`, and for all that launches them."""
+    scan, _, precision = name.partition(" ")
+    files = (*FILES[scan], "in_precision.py") if precision else FILES[scan]
+    text = "".join(source(file) for file in files)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def options(dtype: str, act: str) -> tuple[str, ...]:
+def options(dtype: str, act: str, precision: str | None = None) -> tuple[str, ...]:
     """What the compiler is told, for ``"float32"`` or ``"float64"``, ``"tanh"`` or ``"relu"``."""
-    return f"-DNUMBER={NUMBERS[dtype]}", f"-DACT={ACTS[act]}"
+    told = f"-DNUMBER={NUMBERS[dtype]}", f"-DACT={ACTS[act]}"
+    return (*told, "-DTF32") if precision else told
 
 
 @cache
-def module(raw_module: Any, name: str, dtype: str, act: str) -> Any:
+def module(raw_module: Any, name: str, told: tuple[str, ...]) -> Any:
     """All kernels of the file `name`; CuPy compiles them at their first use on each device.
 
-    `raw_module` is ``cupy.RawModule``, or what stands in for it.
+    `raw_module` is ``cupy.RawModule``, or what stands in for it; `told` is what `options` gives.
     """
-    return raw_module(code=source(name), options=options(dtype, act))
+    return raw_module(code=source(name), options=told)
 
 
 @cache
-def kernel(raw_module: Any, name: str, dtype: str, act: str, function: str) -> Kernel:
+def kernel(raw_module: Any, name: str, told: tuple[str, ...], function: str) -> Kernel:
     """One of them."""
-    found: Kernel = module(raw_module, name, dtype, act).get_function(function)
+    found: Kernel = module(raw_module, name, told).get_function(function)
     return found
 
 
 @cache
 def last_pass(name: str, cell: str) -> dict[str, str] | None:
-    """When the kernels of `name`.cu passed their tests for a cell, as they stand now; None if never.
+    """When the kernels with a `title` passed their tests for a cell, as they stand now; None if never.
 
     The tests write this list themselves, when they are run on a machine with a device.
     """

@@ -18,7 +18,7 @@ from ..backend import Array, State, array_module
 from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
 from ..products import by_step
 from ..tokens import add_up_columns
-from .cuda_module import Kernel, kernel
+from .cuda_module import Kernel, kernel, options
 
 THREADS = 128  # of a block
 ONE_HOT = 1 << 24  # numbers in the matrix that a token's gradient is multiplied by, at most
@@ -70,6 +70,7 @@ class FusedScan:
     """
 
     name = "fused"
+    precision: str | None = None  # of products within kernels, of which there are none here
 
     def __init__(self, cell: Cell, raw_module: Any) -> None:
         self.layout = LAYOUTS[type(cell)]
@@ -78,7 +79,8 @@ class FusedScan:
 
     def _kernel(self, direction: str, dtype: Any) -> Kernel:
         function = f"{self.layout.kernels}_{direction}"
-        return kernel(self.raw_module, f"{self.name}.cu", dtype.name, self.act, function)
+        told = options(dtype.name, self.act, self.precision)
+        return kernel(self.raw_module, f"{self.name}.cu", told, function)
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None

@@ -16,8 +16,9 @@
 // divided (`Problem`), and sees to it that all blocks are on the device together, or they would wait forever.
 // An array of one step is (rows, N), one of all steps (rows, T, N), as in fused.cu.
 //
-// The compiler is told NUMBER, float or double, and ACT, Tanh or Relu. A compiler of plain C++ takes this
-// file, too, with what stands in for a device: so it is tested on machines without one.
+// The compiler is told NUMBER, float or double, and ACT, Tanh or Relu; and TF32, if tensor cores are to make the
+// products. A compiler of plain C++ takes this file, too, with what stands in for a device: so it is tested on
+// machines without one.
 
 #include "places.cuh"
 
@@ -47,9 +48,11 @@ struct Problem
     int first, count;  // sequences of this launch
     int blocks;        // in a group: block k has units k H / blocks to (k + 1) H / blocks
     int columns;       // sequences of a group, at most
-    int across;        // the same with padding: a multiple of 4, or at most 2
+    int across;        // the same with padding: at most 2, or a multiple of 4; with TF32 of 8
     int pitch;         // from one row of W to the next in shared memory, a multiple of 4
-    int chunk;         // rows of h in shared memory at a time, a multiple of 4
+    int h_pitch;       // the same of h and sums, forward
+    int d_pitch;       // and of d, backward
+    int chunk;         // rows of h in shared memory at a time, a multiple of DEEP
     int slices;        // of a forward product along h
     int back_slices;   // of a backward product along the block's rows: each makes a part of its own
     int K;             // columns of U
@@ -108,6 +111,12 @@ static __device__ void advance(
     if (s.t + 1 < p.T) before[s.then + p.N] = value;
     else last[s.now] = value;
 }
+
+#ifdef TF32
+#include "products_tf32.cuh"
+#else
+#include "products.cuh"
+#endif
 
 // Each cell: `forward` takes its rows of W h; `backward` gives dw, its rows of what W' is multiplied by, and
 // returns what dh gets past that product.
@@ -193,7 +202,7 @@ static __device__ void keep_weights(number *W, const Problem &p, const Share &my
     {
         long long from = (row / my.units) * (long long)p.H + my.unit + row % my.units;
         for (int k = threadIdx.x; k < p.pitch; k += blockDim.x)
-            W[row * p.pitch + k] = k < p.H ? p.W[from * p.H + k] : 0;
+            W[row * p.pitch + k] = k < p.H ? factor(p.W[from * p.H + k]) : 0;
     }
 }
 
@@ -210,83 +219,14 @@ static __device__ void meet(const Problem &p, const Share &my, unsigned times)
     __syncthreads();
 }
 
-// Neighbouring numbers, loaded at once.
-template <int HOW_MANY>
-struct alignas(HOW_MANY == 1 ? sizeof(number) : 16) Run
-{
-    number at[HOW_MANY];
-};
-
-template <int HOW_MANY>
-static __device__ Run<HOW_MANY> run(const number *from)
-{
-    return *reinterpret_cast<const Run<HOW_MANY> *>(from);
-}
-
-// sums [slices, rows, across] += W h, for `depth` rows of h from k on. A thread makes 4 rows by WIDE columns,
-// of every slices-th run of 4 along h.
-template <int WIDE>
-static __device__ void add_products(
-    number *sums, const number *W, const number *h, int rows, int k, int depth, const Problem &p)
-{
-    int down = (rows + 3) / 4, wide = p.across / WIDE;
-    for (int job = threadIdx.x; job < p.slices * down * wide; job += blockDim.x)
-    {
-        int column = job % wide * WIDE, slice = job / wide / down, row[4];
-        Run<WIDE> sum[4] = {}, *to[4];
-        for (int i = 0; i < 4; i++)
-        {
-            row[i] = job / wide % down + i * down;  // so that neighbouring threads have neighbouring rows
-            to[i] = reinterpret_cast<Run<WIDE> *>(sums + (slice * rows + row[i]) * p.across + column);
-            if (k > 0 && row[i] < rows) sum[i] = *to[i];
-        }
-        for (int j = 4 * slice; j < depth; j += 4 * p.slices)
-        {
-            Run<4> w[4];
-            for (int i = 0; i < 4; i++) w[i] = run<4>(W + (row[i] < rows ? row[i] : 0) * p.pitch + k + j);
-            for (int l = 0; l < 4; l++)
-            {
-                Run<WIDE> x = run<WIDE>(h + (j + l) * p.across + column);
-                for (int i = 0; i < 4; i++)
-                    for (int n = 0; n < WIDE; n++) sum[i].at[n] += w[i].at[l] * x.at[n];
-            }
-        }
-        for (int i = 0; i < 4; i++)
-            if (row[i] < rows) *to[i] = sum[i];
-    }
-}
-
-// parts [back_slices, H, across] = W' d. A thread makes 4 rows by WIDE columns, of every back_slices-th of the
-// block's rows.
-template <int WIDE>
-static __device__ void give_parts(number *parts, const number *W, const number *d, int rows, const Problem &p)
-{
-    int down = (p.H + 3) / 4, wide = p.across / WIDE;
-    for (int job = threadIdx.x; job < p.back_slices * down * wide; job += blockDim.x)
-    {
-        int column = job % wide * WIDE, k = job / wide % down * 4, slice = job / wide / down;
-        Run<WIDE> sum[4] = {};
-        for (int row = slice; row < rows; row += p.back_slices)
-        {
-            Run<4> w = run<4>(W + row * p.pitch + k);
-            Run<WIDE> x = run<WIDE>(d + row * p.across + column);
-            for (int i = 0; i < 4; i++)
-                for (int n = 0; n < WIDE; n++) sum[i].at[n] += w.at[i] * x.at[n];
-        }
-        number *to = parts + ((long long)slice * p.H + k) * p.across + column;
-        for (int i = 0; i < 4; i++)
-            if (k + i < p.H) *reinterpret_cast<Run<WIDE> *>(to + i * p.across) = sum[i];
-    }
-}
-
 template <class Cell>
 static __device__ void forward(const Problem &p)
 {
     const Share my = share(p);
-    const int rows = Cell::GATES * my.units, depth = (p.H + 3) / 4 * 4;
+    const int rows = Cell::GATES * my.units, depth = (p.H + DEEP - 1) / DEEP * DEEP;
     number *W = reinterpret_cast<number *>(dynamic_shared);
-    number *h = W + rows * p.pitch;          // [chunk, across]
-    number *sums = h + p.chunk * p.across;  // [slices, rows, across]
+    number *h = W + rows * p.pitch;          // [chunk, h_pitch]
+    number *sums = h + p.chunk * p.h_pitch;  // [slices, rows, h_pitch]
     keep_weights<Cell::GATES>(W, p, my);
     for (int t = 0; t < p.T; t++)
     {
@@ -298,11 +238,10 @@ static __device__ void forward(const Problem &p)
             {
                 bool exists = k + j < p.H && my.column < my.sequences;
                 long long from = ((long long)(k + j) * p.T + t) * p.N + my.sequence + my.column;
-                h[j * p.across + my.column] = exists ? __ldcg(p.h_before + from) : 0;
+                h[j * p.h_pitch + my.column] = exists ? factor(__ldcg(p.h_before + from)) : 0;
             }
             __syncthreads();
-            if (p.across % 4 == 0) add_products<4>(sums, W, h, rows, k, here, p);
-            else add_products<1>(sums, W, h, rows, k, here, p);
+            add_products(sums, W, h, rows, k, here, p);
             __syncthreads();
         }
         for (int row = my.row; my.column < my.sequences && row < my.units; row += my.rows)
@@ -310,7 +249,7 @@ static __device__ void forward(const Problem &p)
             number w[Cell::GATES] = {};
             for (int slice = 0; slice < p.slices; slice++)
                 for (int g = 0; g < Cell::GATES; g++)
-                    w[g] += sums[(slice * rows + g * my.units + row) * p.across + my.column];
+                    w[g] += sums[(slice * rows + g * my.units + row) * p.h_pitch + my.column];
             Place s = place(p, my, t, row);
             Cell::forward(p, s, runs(s, p.mask), w);
         }
@@ -324,7 +263,7 @@ static __device__ void backward(const Problem &p)
     const Share my = share(p);
     const int rows = Cell::GATES * my.units, sources = p.blocks * p.back_slices;
     number *W = reinterpret_cast<number *>(dynamic_shared);
-    number *d = W + rows * p.pitch;  // [rows, across]
+    number *d = W + rows * p.pitch;  // [rows, d_pitch]
     const long long part = (long long)p.H * p.across, all = part * sources;  // of a group
     const int groups = gridDim.x / p.blocks;
     keep_weights<Cell::GATES>(W, p, my);
@@ -347,7 +286,7 @@ static __device__ void backward(const Problem &p)
                 number dw[Cell::GATES] = {};
                 dh = Cell::backward(p, s, running, dh, dw);
                 for (int g = 0; g < Cell::GATES; g++)
-                    d[(g * my.units + row) * p.across + my.column] = dw[g];
+                    d[(g * my.units + row) * p.d_pitch + my.column] = factor(dw[g]);
             }
             p.dh[s.now] = dh;
         }
@@ -355,8 +294,7 @@ static __device__ void backward(const Problem &p)
         __syncthreads();
         number *given = p.parts + ((t - 1) % 2 * groups + my.group) * all;
         given += my.member * p.back_slices * part;
-        if (p.across % 4 == 0) give_parts<4>(given, W, d, rows, p);
-        else give_parts<1>(given, W, d, rows, p);
+        give_parts(given, W, d, rows, p);
         meet(p, my, p.T - t + 1);
     }
 }

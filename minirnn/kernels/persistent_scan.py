@@ -25,8 +25,8 @@ LINE = 32  # counts in a line of the cache, as in persistent.cu
 Occupancy = Callable[[int, int, int], int]
 
 _INTEGERS = (
-    "T", "H", "N", "first", "count", "blocks", "columns", "across", "pitch", "chunk", "slices",
-    "back_slices", "K",
+    "T", "H", "N", "first", "count", "blocks", "columns", "across", "pitch", "h_pitch", "d_pitch",
+    "chunk", "slices", "back_slices", "K",
 )  # fmt: skip
 _STEPS = ("dys_t", "dys_unit", "dys_sequence")
 _ARRAYS = (
@@ -51,12 +51,12 @@ def _cooperative(raw_module: Any) -> Any:
     return partial(raw_module, enable_cooperative_groups=True)
 
 
-def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits) -> str:
+def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits, precision: str | None = None) -> str:
     """Why the kernels cannot run a cell of that size on a device; empty if they can."""
     dtype, gates = np.dtype(dtype), len(cell.gates)
     if not limits.cooperative:
         return "blocks cannot wait for each other on the device: that takes compute capability 7.0"
-    if divide(gates, H, 1, dtype.itemsize, limits):
+    if divide(gates, H, 1, dtype.itemsize, limits, precision == "tf32"):
         return ""
     megabytes, each = gates * H * H * dtype.itemsize / 2**20, limits.shared_memory // 1024
     return (
@@ -74,12 +74,21 @@ class PersistentScan(FusedScan):
         raw_module: ``cupy.RawModule``, or what stands in for it.
         limits: of the device.
         occupancy: ``cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor``, or a stand-in.
+        precision: of the products W h and Wᵀ da: None for that of the numbers, or ``"tf32"``.
     """
 
     name = "persistent"
 
-    def __init__(self, cell: Cell, raw_module: Any, limits: Limits, occupancy: Occupancy) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        raw_module: Any,
+        limits: Limits,
+        occupancy: Occupancy,
+        precision: str | None = None,
+    ) -> None:
         super().__init__(cell, _cooperative(raw_module))
+        self.precision = precision
         self.cell = cell
         self.limits = limits
         self.occupancy = occupancy
@@ -112,9 +121,9 @@ class PersistentScan(FusedScan):
         if T * N == 0:
             return
         xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, len(self.cell.gates)
-        plan = divide(gates, H, N, dtype.itemsize, limits)
+        plan = divide(gates, H, N, dtype.itemsize, limits, self.precision == "tf32")
         if plan is None:
-            what = obstacle(self.cell, H, dtype, limits)
+            what = obstacle(self.cell, H, dtype, limits, self.precision)
             raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
         kernel: Any = self._kernel(direction, dtype)
         shared = plan.shared_memory(gates, H, dtype.itemsize)

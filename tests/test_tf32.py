@@ -1,0 +1,475 @@
+"""Products in TF32: who may ask for it, that all products get it and nothing else, and the kernels."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from itertools import product
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import cuda_on_host
+import cuda_threads_on_host
+import numpy as np
+import nvrtc
+import pytest
+from devices import NEEDS_DEVICE
+from helpers import all_same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scans import everything
+from stand_in import to_tf32
+from test_cuda_choice import CUDA, passes  # noqa: F401, a fixture
+from test_cuda_kernels import CELLS, assert_agrees, each_cell, no_compiler, problems
+
+import minirnn as mr
+from minirnn import cells
+from minirnn.cells import LSTMCell, RNNCell
+from minirnn.kernels import choose, cuda_module, persistent_scan
+from minirnn.kernels.persistent_plan import ON_TENSOR_CORES, Limits, divide, layout
+from minirnn.kernels.persistent_scan import PersistentScan
+from minirnn.recurrent import Recurrent
+
+H200 = Limits(132, 227 * 1024)
+SMALL = Limits(4, 12000, 64)  # a device with warps, as large as the host can play
+
+all_cells = pytest.mark.parametrize("cell", cells.CELLS, ids=lambda cell: cell.name)
+
+
+def on_device(scan):
+    marks = [*NEEDS_DEVICE, *([pytest.mark.kernel(f"{scan} tf32")] if scan != "generic" else [])]
+    return pytest.param(scan, marks=marks)
+
+
+def assert_near_float32(cell, got, wanted):
+    """Within 2e-3; but where a unit falls to the other side of relu's kink, gradients jump."""
+    bar = 0.1 if "relu" in cell.name else 2e-3
+    forward = {
+        name for name in wanted if name.startswith(("ys", "cache")) or name.endswith("after")
+    }
+    for names, tol in ((forward, 2e-3), (wanted.keys() - forward, bar)):
+        assert_close_in_norm(
+            *({n: found[n] for n in sorted(names)} for found in (got, wanted)), tol
+        )
+
+
+def assert_close_in_norm(got, wanted, tol):
+    assert list(got) == list(wanted)
+    for name, value in wanted.items():
+        assert (got[name].shape, got[name].dtype) == (value.shape, value.dtype), name
+        size = max(np.linalg.norm(value), 1e-6)
+        assert np.linalg.norm(got[name] - value) <= tol * size, name
+
+
+# Who may ask for it
+
+
+@pytest.mark.parametrize("build", [mr.RNN, mr.LSTM, mr.GRU, mr.Linear])
+def test_it_is_refused_where_it_cannot_be(build, stand_in, monkeypatch):
+    def refused(message, precision="tf32", **options):
+        with pytest.raises(ValueError, match=message) as caught:
+            build(3, 4, precision=precision, **options)
+        assert "\n" not in str(caught.value)
+
+    refused(r'^precision: got "tf32" with dtype float32 on cpu, which needs float32 on a CUDA dev')
+    float64 = '^precision: got "tf32" with dtype float64 on cuda:1, which needs float32'
+    refused(float64, dtype="float64", device="cuda:1")
+    refused("^precision: got 'bf16', want None or \"tf32\"$", "bf16", device="cuda")
+    refused('^precision: got True, want None or "tf32"$', True, device="cuda")
+    monkeypatch.setattr(stand_in.Device, "compute_capability", "75")
+    refused(
+        "^precision: .* needs compute capability 8.0 or more, and cuda:1 has 7.5$", device="cuda:1"
+    )
+    assert build(3, 4, device="cuda:1").precision is None
+
+
+def test_it_is_said_where_a_network_is_described(stand_in, capsys):
+    nets = [mr.LSTM(3, 4, device="cuda:1", rng=0, precision=p) for p in (None, "tf32")]
+    assert repr(nets[1]) == repr(nets[0]).replace("float32,", "float32, products in TF32,")
+    assert mr.explain(nets[1]).splitlines()[0] == repr(nets[1])
+    assert mr.summary(nets[0]) == mr.summary(nets[1])
+    assert {p.dtype.name for p in nets[1].parameters()} == {"float32"}
+
+
+def test_saved_weights_are_the_same_with_and_without(stand_in, tmp_path):
+    net, plain = (mr.GRU(3, 4, device="cuda:1", rng=0, precision=p) for p in ("tf32", None))
+    assert all_same_bits(net.state_dict(), plain.state_dict())
+    mr.save(tmp_path / "net.npz", net=net.state_dict())
+    other = mr.GRU(3, 4, device="cuda:0", rng=1, precision="tf32")
+    other.load_state_dict(mr.load(tmp_path / "net.npz")["net"])
+    assert all_same_bits(net.state_dict(), other.state_dict())
+
+
+# Products of cuBLAS
+
+
+class RawModule(cuda_on_host.RawModule):
+    """Kernels for arrays of the stand-in, run on the host."""
+
+    def get_function(self, name):
+        function = super().get_function(name)
+
+        def launch(grid, block, arguments):
+            function(grid, block, tuple(getattr(a, "_values", a) for a in arguments))
+
+        return launch
+
+
+@pytest.fixture(params=["generic", pytest.param("fused", marks=no_compiler)])
+def scan(request, stand_in, monkeypatch):
+    """The scans whose products are all of cuBLAS, on the stand-in."""
+    monkeypatch.setattr(stand_in, "RawModule", RawModule, raising=False)
+    return request.param
+
+
+def networks(cell, scan, *sizes, **options):
+    """The same one twice: with products in TF32, and in float32."""
+    if scan == "fused" and cell not in CELLS:
+        pytest.skip("it has no CUDA kernels")
+    options = {"device": "cuda:1", "rng": 0, "scan": scan, **options}
+    return [Recurrent(cell, *sizes, precision=p, **options) for p in ("tf32", None)]
+
+
+def asked(stand_in):
+    """Whether each product since the last time was asked for in TF32."""
+    found = [in_tf32 for _, in_tf32 in stand_in.products]
+    stand_in.products.clear()
+    return found
+
+
+@all_cells
+@pytest.mark.parametrize("tokens", [False, True], ids=["numbers", "tokens"])
+@pytest.mark.parametrize("every", [None, 2])
+def test_all_products_of_a_network_are_in_tf32(cell, scan, tokens, every, stand_in, rng):
+    T, N, D, H = 4, 9, 11, 20
+    x = rng.integers(0, D, (T, N)) if tokens else rng.standard_normal((T, D, N))
+    dys = rng.standard_normal((T, 2 * H, N))
+    problem = x, None, rng.integers(0, T + 1, N), dys, None, True, every
+    nets = networks(cell, scan, D, H, 2, True)
+    stand_in.products.clear()
+    got = everything(nets[0], *problem)
+    count = asked(stand_in)
+    # A token's gradient is its column, whatever multiplies it by one and adds it up
+    assert count
+    assert all(count)
+    wanted = everything(nets[1], *problem)
+    assert asked(stand_in) == [False] * len(count)
+    assert_near_float32(cell, got, wanted)
+    differ = {name for name, value in wanted.items() if not np.array_equal(got[name], value)}
+    assert {"ys", "l0.W", "l0.U", "l1.reverse.W"} <= differ
+
+
+@all_cells
+def test_one_step_and_gates_that_are_computed_again_too(cell, scan, stand_in, rng):
+    net, plain = networks(cell, scan, 11, 20)
+    x = mr.to_device(rng.standard_normal((4, 11, 9)), "cuda:1")
+    _, _, cache = net.forward(x, recompute_every=2)
+    stand_in.products.clear()
+    cache[f"l0.{cell.states[0]}"]
+    assert all(asked(stand_in))
+    y, _ = net.step(x[0])
+    assert all(asked(stand_in))
+    y_plain, _ = plain.step(x[0])
+    assert not any(asked(stand_in))
+    error = np.abs(y.get() - y_plain.get()).max()
+    assert 1e-6 < error < 2e-3
+
+
+@pytest.mark.skipif(cuda_on_host.COMPILER is None, reason="needs g++")
+def test_the_fused_scan_makes_as_many_products_as_it_should(stand_in, monkeypatch, rng):
+    monkeypatch.setattr(stand_in, "RawModule", RawModule, raising=False)
+    T, N, D, H = 4, 3, 5, 7
+    net, _ = networks(LSTMCell(), "fused", D, H)
+    x = mr.to_device(rng.standard_normal((T, D, N)), "cuda:1")
+    stand_in.products.clear()
+    ys, _, cache = net.forward(x)
+    assert stand_in.products == [((4 * H, T * N), True)] + [((4 * H, N), True)] * T
+    stand_in.products.clear()
+    net.backward(cache, ys)
+    after = [((4 * H, H), True), ((4 * H, D), True), ((D, T * N), True)]
+    assert stand_in.products == [((H, N), True)] * T + after
+
+
+def test_a_linear_layer_of_a_model_has_its_own(stand_in, rng):
+    x = mr.to_device(rng.standard_normal((4, 11, 9)).astype("float32"), "cuda:1")
+    layers = [mr.Linear(11, 6, device="cuda:1", rng=0, precision=p) for p in ("tf32", None)]
+    stand_in.products.clear()
+    results = []
+    for layer in layers:
+        y, cache = layer.forward(x)
+        dx = layer.backward(cache, y)
+        results.append(
+            {"y": y.get(), "dx": dx.get()} | {p.name: p.grad.get() for p in layer.parameters()}
+        )
+    assert asked(stand_in) == [True] * 3 + [False] * 3
+    assert_close_in_norm(*results, 2e-3)
+    assert not np.array_equal(results[0]["y"], results[1]["y"])
+
+
+def test_what_was_set_before_is_restored_and_other_threads_see_nothing(stand_in):
+    backend = mr.RNN(2, 3, device="cuda:1").backend
+    device = stand_in.cuda.Device(1)
+    mode = lambda: stand_in.cuda.cublas.getMathMode(device.cublas_handle)  # noqa: E731
+    seen = []
+
+    def look_and_fail():
+        assert mode() == 3
+        with backend.products("tf32"), backend.products(None):
+            assert mode() == 3
+        assert mode() == 3
+        assert stand_in.cuda.cublas.getMathMode(stand_in.cuda.Device(0).cublas_handle) == 0
+        other = threading.Thread(target=lambda: seen.append(mode()))
+        other.start()
+        other.join()
+        raise KeyError
+
+    for before in (0, 2):
+        stand_in.cuda.cublas.setMathMode(device.cublas_handle, before)
+        with pytest.raises(KeyError), backend.products("tf32"):
+            look_and_fail()
+        assert mode() == before
+    assert seen == [0, 0]
+    stand_in.cuda.cublas.setMathMode(device.cublas_handle, 0)
+
+
+def test_a_copy_of_a_network_multiplies_in_the_same_way(stand_in, rng):
+    net, _ = networks(LSTMCell(), "generic", 5, 7)
+    x = mr.to_device(rng.standard_normal((4, 5, 3)), "cuda:1")
+    ys = [n.forward(x)[0].get() for n in (net, copy.deepcopy(net))]
+    assert np.array_equal(*ys)
+
+
+# Which scan is chosen
+
+
+def test_each_precision_has_its_own_proof(passes, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(CUDA.xp, "RawModule", SimpleNamespace, raising=False)
+    cell, f32 = LSTMCell(), np.float32
+    new = {"cell": cell.name, "device": "a card", "date": "today", "commit": "c"}
+
+    def entries(*kernels):
+        return [{**new, "kernel": name, "source": cuda_module.digest(name)} for name in kernels]
+
+    passes(*entries("persistent", "fused"))
+    assert choose(cell, CUDA, "auto", f32, 64)[0].name == "persistent"
+    scan, why = choose(cell, CUDA, "auto", f32, 64, "tf32")
+    assert scan.name == "generic"
+    assert why.count("it has not passed its tests in TF32 on a device yet") == 2
+    passes(*entries("persistent", "fused tf32"))
+    scan, why = choose(cell, CUDA, "auto", f32, 64, "tf32")
+    assert scan.name == "fused"
+    assert "not the persistent scan, because it has not passed its tests in TF32" in why
+    passes(*entries("persistent tf32"))
+    scan, _ = choose(cell, CUDA, "auto", f32, 64, "tf32")
+    assert (scan.name, scan.scan.precision) == ("persistent", "tf32")
+    assert choose(cell, CUDA, "auto", f32, 64)[0].name == "generic"
+
+
+def test_no_two_proofs_are_of_the_same_kernels():
+    kernels = product(("fused", "persistent"), (None, "tf32"))
+    digests = {cuda_module.digest(cuda_module.title(*kernel)) for kernel in kernels}
+    assert len(digests) == 4
+
+
+# The persistent kernels, whose products are their own
+
+
+class Rounded(np.ndarray):
+    """A matrix that multiplies as tensor cores do."""
+
+    def __matmul__(self, other):
+        return to_tf32(np.asarray(self)) @ to_tf32(other)
+
+
+class Reference:
+    """The generic scan with W h and Wᵀ da in TF32, and all else in float32."""
+
+    name = "generic"
+
+    def __init__(self, scan):
+        self.scan = scan
+
+    def forward(self, cell, P, *rest):
+        return self.scan.forward(cell, P | {"W": P["W"].view(Rounded)}, *rest)
+
+    def backward(self, *arguments):
+        return self.scan.backward(*arguments)
+
+
+def reference(cell, *sizes, **options):
+    net = Recurrent(cell, *sizes, scan="generic", **options)
+    net.scan = Reference(net.scan)
+    return net
+
+
+def persistent(cell, device, *sizes, **options):
+    """A network with the persistent scan in TF32 on the host, thread by thread."""
+    net = Recurrent(cell, *sizes, scan="generic", **options)
+    raw_module = cuda_threads_on_host.RawModule
+    net.scan = PersistentScan(cell, raw_module, SMALL, lambda *launch: 1, "tf32")
+    return net
+
+
+def assert_multiplies_alike(cell, p):
+    """That all is as good as equal to what the same factors give, rounded in the same way.
+
+    One that lies halfway between two numbers of TF32 may fall to either side, which is 2^-10 of it.
+    """
+    tol = 1e-5 + 2**-10 / np.sqrt(p.N * p.H)
+    how = {"plain": reference, "close": assert_close_in_norm}
+    assert_agrees(persistent, cell, "cpu", "float32", tol, p, **how)
+
+
+@no_compiler
+@each_cell
+@given(p=problems(T=(1, 3), N=(1, 20), D=(1, 3), H=(1, 21), layers=(1, 1)))
+@settings(max_examples=12, deadline=None, derandomize=True)
+def test_any_problem_is_multiplied_alike(cell, p):
+    assert_multiplies_alike(cell, p)
+
+
+@st.composite
+def divided(draw):
+    """A problem, and one way to divide its work."""
+    p = draw(problems(T=(1, 3), N=(1, 20), D=(1, 2), H=(1, 40), layers=(1, 1)))
+    blocks = draw(st.integers(1, min(p.H, 3)))
+    columns = draw(st.integers(-(-p.N // 3), p.N))
+    groups = draw(st.integers(1, min(max(1, 4 // blocks), -(-p.N // columns))))
+    roomy = Limits(4, 1 << 20, 64)
+    gates = 4  # of the largest cell: for the others there is room to spare
+    plan = layout(blocks, groups, columns, gates, p.H, 4, roomy, ON_TENSOR_CORES)
+    changes = {"chunk": 8 * draw(st.integers(1, plan.chunk // 8))}
+    changes |= {name: draw(st.integers(1, 3)) for name in ("slices", "back_slices")}
+    p.plan = plan._replace(**changes)
+    return p
+
+
+@no_compiler
+@each_cell
+@given(p=divided())
+@settings(max_examples=12, deadline=None, derandomize=True)
+def test_any_division_of_the_work_is_multiplied_alike(cell, p):
+    with patch.object(persistent_scan, "divide", lambda *problem: p.plan):
+        assert_multiplies_alike(cell, p)
+
+
+@no_compiler
+@each_cell
+def test_it_is_near_float32(cell, rng):
+    T, N, D, H = 8, 9, 5, 37
+    x, dys = rng.standard_normal((T, D, N)), rng.standard_normal((T, H, N))
+    problem = x, None, rng.integers(0, T + 1, N), dys, None
+    plain = Recurrent(cell, D, H, scan="generic", rng=0)
+    got = everything(persistent(cell, "cpu", D, H, rng=0), *problem)
+    assert_near_float32(cell, got, everything(plain, *problem))
+
+
+@no_compiler
+@pytest.mark.parametrize(("N", "H"), [(1, 1), (8, 16), (9, 17), (33, 40), (70, 7)])
+def test_whole_numbers_are_multiplied_without_any_error(N, H, rng):
+    """They need no rounding, so that each number of each product has to be in its place."""
+    T, D = 3, 2
+    plain = Recurrent(RNNCell("relu"), D, H, scan="generic", rng=0)
+    net = persistent(RNNCell("relu"), "cpu", D, H, rng=0)
+    for p, q in zip(plain.parameters(), net.parameters(), strict=True):
+        few = rng.random(p.shape) < 4 / p.shape[1]
+        p.data[...] = q.data[...] = rng.integers(-2, 3, p.shape) * few
+    x, dys = rng.integers(-3, 4, (T, D, N)), rng.integers(-3, 4, (T, H, N))
+    problem = x.astype(float), None, None, dys.astype(float), None
+    wanted, got = everything(plain, *problem), everything(net, *problem)
+    assert max(np.abs(value).max() for value in wanted.values()) < 2048
+    for name, value in wanted.items():
+        assert np.array_equal(got[name], value), name
+
+
+@no_compiler
+@each_cell
+def test_the_same_bits_each_time(cell, rng):
+    T, N, H = 3, 9, 17
+    net = persistent(cell, "cpu", 3, H, rng=0)
+    problem = rng.standard_normal((T, 3, N)), None, None, rng.standard_normal((T, H, N)), None
+    first = everything(net, *problem)
+    assert all(all_same_bits(first, everything(net, *problem)) for _ in range(2))
+
+
+@pytest.mark.parametrize("gates", [1, 3, 4])
+@given(H=st.integers(1, 1400), N=st.integers(1, 3000))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_a_division_fits_on_the_device_and_its_tiles_leave_nothing_out(gates, H, N):
+    plan = divide(gates, H, N, 4, H200, True)
+    if plan is None:
+        assert H > 1300
+        return
+    assert plan.blocks <= H
+    assert plan.blocks * plan.groups <= H200.multiprocessors
+    assert plan.shared_memory(gates, H, 4) <= H200.shared_memory
+    assert plan.columns <= plan.across <= H200.threads
+    assert plan.across % 8 == plan.chunk % 8 == 0
+    assert plan.pitch >= -(-H // 16) * 16
+    # Lanes that load together have banks of their own; see products_tf32.cuh
+    lanes = [(lane // 4, lane % 4) for lane in range(32)]
+    W = [{(quad * plan.pitch + member) % 32 for quad, member in lanes}]
+    W += [{(quad + 2 * member * plan.pitch) % 32 for quad, member in lanes}]
+    h = {(quad + member * plan.h_pitch) % 32 for quad, member in lanes}
+    d = {(quad + 2 * member * plan.d_pitch) % 32 for quad, member in lanes}
+    assert [len(banks) for banks in (*W, h, d)] == [32] * 4
+    assert min(plan) >= 1
+
+
+def test_what_fits_has_to_fit_forward_and_backward():
+    """Here d needs more room than h and its sums."""
+    W, d = 128 * 36, 128 * 12
+    plans = [
+        layout(1, 1, 8, 4, 32, 4, Limits(4, 4 * (W + room), 256), ON_TENSOR_CORES)
+        for room in (d, d - 1)
+    ]
+    assert plans[0].shared_memory(4, 32, 4) == 4 * (W + d)
+    assert plans[1] is None
+
+
+@pytest.mark.parametrize(("gates", "largest"), [(1, 2704), (3, 1584), (4, 1320)])
+def test_the_largest_hidden_sizes_of_a_device(gates, largest):
+    assert divide(gates, largest, 64, 4, H200, True)
+    assert not divide(gates, largest + 1, 64, 4, H200, True)
+
+
+@pytest.mark.skipif(
+    nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc-cu12"
+)
+def test_kernels_in_tf32_are_refused_for_devices_without_it():
+    told = cuda_module.options("float32", "tanh", "tf32")
+    text = cuda_module.source("persistent.cu")
+    said = nvrtc.compile_for(nvrtc.library(), "sm_75", text, told)
+    assert "TF32 needs compute capability 8.0" in said
+
+
+# On a device
+
+
+@pytest.mark.parametrize("scan", [on_device(scan) for scan in ("generic", "fused", "persistent")])
+@each_cell
+@pytest.mark.parametrize("tokens", [False, True], ids=["numbers", "tokens"])
+@pytest.mark.parametrize(("N", "H"), [(9, 17), (33, 65), (37, 257), (70, 600)])
+def test_numbers_of_a_device_are_those_of_tf32(cell, scan, tokens, N, H, rng):
+    T, D = 12, 40
+    x = rng.integers(0, D, (T, N)) if tokens else rng.standard_normal((T, D, N))
+    state = tuple(rng.standard_normal((2, H, N)) for _ in cell.states)
+    lengths, dys = rng.integers(1, T + 1, N), rng.standard_normal((T, 2 * H, N))
+    problem, sizes = (x, state, lengths, dys, state), (D, H, 1, True)
+    wanted = everything(Recurrent(cell, *sizes, scan="generic", rng=0), *problem)
+    options = {"device": "cuda", "rng": 0, "scan": scan}
+    got = everything(Recurrent(cell, *sizes, precision="tf32", **options), *problem)
+    assert_near_float32(cell, got, wanted)
+    for name in ("ys", "l0.W", "l0.reverse.W"):  # nor those of float32: tensor cores were used
+        size = np.linalg.norm(wanted[name])
+        assert np.linalg.norm(got[name] - wanted[name]) > 2e-5 * size
+
+
+@pytest.mark.parametrize("scan", [on_device("persistent")])
+@each_cell
+def test_the_same_bits_each_time_on_a_device(cell, scan, rng):
+    T, N, H = 50, 33, 200
+    net = Recurrent(cell, 3, H, device="cuda", rng=0, scan=scan, precision="tf32")
+    problem = rng.standard_normal((T, 3, N)), None, None, rng.standard_normal((T, H, N)), None
+    first = everything(net, *problem)
+    assert all(all_same_bits(first, everything(net, *problem)) for _ in range(3))
