@@ -9,7 +9,7 @@ import sys
 
 import benchmarks
 
-COMMANDS = ("cpu", "gpu", "compare", "ladder", "long")
+COMMANDS = ("cpu", "gpu", "compare", "ladder", "long", "tables")
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
         raw = argparse.RawDescriptionHelpFormatter
         command = commands.add_parser(
             name,
-            usage=f"{parser.prog} {name} [options]" if name != "compare" else None,
+            usage=f"{parser.prog} {name} [options]" if name not in ("compare", "tables") else None,
             help=first,
             description=first,
             epilog=rest.strip("\n"),

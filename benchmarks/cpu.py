@@ -66,4 +66,4 @@ def run(options: argparse.Namespace) -> None:
         elif options.sampling:
             sampling.run(options)
         else:
-            table.run(options, "cpu", options.memory)
+            table.run(options)

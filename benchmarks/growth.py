@@ -33,7 +33,7 @@ def slope(values: list[int], seconds: list[float]) -> float:
 
 def run(options: argparse.Namespace) -> None:
     """Print the times and slopes, write them and draw them."""
-    experiment = Experiment(options, "cpu", "cpu-growth")
+    experiment = Experiment(options, "cpu-growth")
     experiment.sides = [side for side in experiment.sides if side != "textbook" or options.sides]
     print(f"forward and backward of one layer, D = H\n{heading(experiment.own)}")
     curves: dict[tuple[str, str], dict[str, pictures.Curve]] = {}

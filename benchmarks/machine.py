@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from collections.abc import Callable
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,11 @@ import numpy as np
 import minirnn as mr
 from minirnn.backend import get_backend
 from minirnn.pool import processors, thread_count
+
+from .events import stream_differs
+
+ROOT = Path(__file__).parent.parent
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def machine(device: str, with_torch: bool) -> dict[str, str]:
@@ -35,13 +45,42 @@ def machine(device: str, with_torch: bool) -> dict[str, str]:
         found["PyTorch"] = f"{torch.__version__}, {torch.get_num_threads()} threads"
     if device != "cpu":
         xp = get_backend(device).xp
-        name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
-        found["device"] = f"{name}, CuPy {xp.__version__}"
+        found |= of_device(xp)
         if with_torch:
             cudnn: Any = torch.backends.cudnn
-            rounded = "with" if cudnn.allow_tf32 else "without"
-            found["cuDNN"] = f"{cudnn.version()}, {rounded} TF32"
+            found["cuDNN"] = str(cudnn.version())
     return found
+
+
+def of_device(xp: Any) -> dict[str, str]:
+    """The same of CuPy's current device."""
+    runtime, device = xp.cuda.runtime, xp.cuda.Device()
+    properties = runtime.getDeviceProperties(device.id)
+    sizes = f"{properties['multiProcessorCount']} multiprocessors"
+    memory = f"{properties['totalGlobalMem'] / 2**30:.0f} GiB"
+    version = re.search(r"\d+\.\d+[.\d]*", DRIVER.read_text()) if DRIVER.exists() else None
+    driver = version[0] if version else "of unknown version"
+    return {
+        "device": properties["name"].decode(),
+        "of it": f"compute capability {device.compute_capability}, {sizes}, {memory}",
+        "driver": f"{driver}, for CUDA up to {_cuda(runtime.driverGetVersion())}",
+        "CuPy": f"{xp.__version__}, CUDA {_cuda(runtime.runtimeGetVersion())}",
+    }
+
+
+def _cuda(version: int) -> str:
+    """13020 as 13.2."""
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def this_run(commit: str | None = None) -> dict[str, str]:
+    """Date, command, and commit of the sources, "-dirty" if they were changed since."""
+    if commit is None and shutil.which("git"):
+        describe = ["git", "describe", "--always", "--dirty"]
+        done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
+        commit = done.stdout.strip()
+    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    return {"date": date.today().isoformat(), "commit": commit or "unknown", "command": command}
 
 
 def processor() -> str:
@@ -77,6 +116,8 @@ def torch_missing(device: str) -> str | None:
 
         if not torch.cuda.is_available():
             return "PyTorch cannot use the device, and is left out"
+        if stream_differs(get_backend(device).xp):
+            return "PyTorch does not use CuPy's stream, so that events miss it, and is left out"
     return None
 
 
@@ -95,19 +136,3 @@ def use_threads(count: int | str | None, stack: ExitStack) -> None:
         import torch
 
         torch.set_num_threads(count)
-
-
-def finisher(device: str, with_torch: bool) -> Callable[[], object]:
-    """Return a function that waits for whatever the device has still to do."""
-    if device == "cpu":
-        return lambda: None
-    xp = get_backend(device).xp
-
-    def finish() -> None:
-        xp.cuda.Device().synchronize()
-        if with_torch:
-            import torch
-
-            torch.cuda.synchronize()
-
-    return finish

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import starmap
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minirnn.products import steps_at_once
 
 from .sizes import CELLS, Size
-from .timing import Side
+from .timing import Side, wall
 
 
 def needed_flops(cell: str, size: Size, part: str) -> int:
@@ -46,7 +47,7 @@ class Product(NamedTuple):
 
 def scan_products(cell: str, size: Size, part: str) -> list[Product]:
     """The products that the NumPy scan and the output layer make, in the shapes they make them."""
-    T, N, H, K = size.T, size.N, size.H, size.K
+    T, N, H = size.T, size.N, size.H
     GH, split = CELLS[cell] * H, cell == "GRU"
     found = []
     for layer, D in enumerate(size.inputs()):
@@ -65,33 +66,89 @@ def scan_products(cell: str, size: Size, part: str) -> list[Product]:
                 heights = (H + 1, 1 + D) if split else (H + 1 + D,)
                 found += [Product(GH, columns, height, times, True) for height in heights]
                 found += [Product(D, GH, columns, times)] * (layer > 0)
-    if part == "step":
-        M = N if size.last else T * N
-        found += [Product(K, H, M, 1), Product(K, M, H, 1, True), Product(H, K, M, 1)]
-    return found
+    return found + output_products(size, part)
 
 
-def products_side(cell: str, size: Size, part: str, xp: ModuleType = np) -> Side:
-    """Return a function that makes all of `scan_products`, and nothing else."""
+def limit_products(cell: str, size: Size, part: str) -> list[Product]:
+    """The products that the mathematics needs, in the largest shapes: all steps beside one another.
+
+    The steps of a recurrent network wait for each other, so that it cannot make its products so. Nothing
+    that makes the same products with the same library is faster.
+    """
+    T, N, H = size.T, size.N, size.H
+    GH, found = CELLS[cell] * H, []
+    for layer, D in enumerate(size.inputs()):
+        found.append(Product(GH, H + D, T * N, 1))
+        if part != "forward":
+            found.append(Product(GH, T * N, H + D, 1, True))
+            found.append(Product(H + D if layer else H, GH, T * N, 1))
+    return found + output_products(size, part)
+
+
+def output_products(size: Size, part: str) -> list[Product]:
+    """Those of the output layer, V h, dV and dh; none unless `part` has one."""
+    H, K, M = size.H, size.K, size.N * (1 if size.last else size.T)
+    if part != "step":
+        return []
+    return [Product(K, H, M, 1), Product(K, M, H, 1, True), Product(H, K, M, 1)]
+
+
+def needed_bytes(cell: str, size: Size, part: str) -> int:
+    """Bytes that have to go through a device's memory, in float32, if W and the state stay on the chip.
+
+    Of each layer, forward reads x and the parameters, and writes h and what backward needs of each step:
+    the LSTM's four gates and c; r, z, n and W_n h + bw of the GRU; of the RNN, nothing but h. Backward
+    reads these, x, the outputs' gradient and the weights that it multiplies by; it writes the gradient
+    of the pre-activations, which that of the weights is made of and so reads again; and it writes the
+    gradients of the weights, and of x where it is asked for. A token is one number. The output layer,
+    losses and optimizers are not counted.
+    """
+    T, N, H = size.T, size.N, size.H
+    GH, kept = CELLS[cell] * H, {"RNN": 0, "LSTM": 5, "GRU": 4}[cell] * H
+    total = 0
+    for layer, D in enumerate(size.inputs()):
+        reads = D or 1
+        weights = GH * (H + (D or size.D) + 1)
+        total += T * N * (reads + H + kept) + weights
+        if part != "forward":
+            steps = H + kept + H + reads + 2 * GH + (D if layer else 0)
+            total += T * N * steps + GH * (H + (D if layer else 0)) + weights
+    return 4 * total
+
+
+def products_side(
+    products: list[Product], filled: Callable[[tuple[int, int]], Any], matmul: Callable[..., Any]
+) -> Side:
+    """Return a function that makes all of `products`, and nothing else.
+
+    Args:
+        products: in their order.
+        filled: makes a matrix of that shape, on any device.
+        matmul: of two such, with ``out=``.
+    """
 
     def prepare(rows: int, inner: int, columns: int, times: int, transposed: bool) -> Side:
-        a = xp.full((rows, inner), 0.5, "float32")
-        b = xp.full((columns, inner) if transposed else (inner, columns), 0.5, "float32")
-        second, out = b.T if transposed else b, xp.empty((rows, columns), "float32")
+        a, out = filled((rows, inner)), filled((rows, columns))
+        second = filled((columns, inner)).T if transposed else filled((inner, columns))
 
         def run() -> None:
             for _ in range(times):
-                xp.matmul(a, second, out=out)
+                matmul(a, second, out=out)
 
         return run
 
-    runs = list(starmap(prepare, scan_products(cell, size, part)))
+    runs = list(starmap(prepare, products))
 
     def run_all() -> None:
         for run in runs:
             run()
 
     return run_all
+
+
+def numpy_side(products: list[Product], xp: ModuleType = np) -> Side:
+    """The same with NumPy, or with CuPy, in float32."""
+    return products_side(products, lambda shape: xp.full(shape, 0.5, "float32"), xp.matmul)
 
 
 class Large(NamedTuple):
@@ -101,21 +158,17 @@ class Large(NamedTuple):
     flops: int
 
 
-def large_product(size: int, xp: ModuleType) -> Large:
+def large_product(size: int) -> Large:
     """The product of two float32 matrices of `size` rows and columns."""
-    a, b, out = (xp.full((size, size), 0.5, "float32") for _ in range(3))
-    return Large(lambda: xp.matmul(a, b, out=out), 2 * size**3)
+    return Large(numpy_side([Product(size, size, size, 1)]), 2 * size**3)
 
 
-def matmul_rate(size: int, seconds: float, xp: ModuleType, finish: Side) -> float:
+def matmul_rate(size: int, seconds: float) -> float:
     """Operations a second of large square float32 products: the best of some."""
-    run, flops = large_product(size, xp)
-    run()
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end or best == float("inf"):
-        finish()
-        start = time.perf_counter()
-        run()
-        finish()
-        best = min(best, time.perf_counter() - start)
+    run, flops = large_product(size)
+    timed = wall("large", run)
+    timed()
+    best, end = timed(), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, timed())
     return flops / best

@@ -28,6 +28,9 @@ class Row:
     faults: dict[str, float] = field(default_factory=dict)  # page faults of a call, by side
     held: dict[str, int] = field(default_factory=dict)  # most bytes of arrays that a call held
     memory: dict[str, int] = field(default_factory=dict)  # peak memory in bytes, in a fresh process
+    bytes: int = 0  # that one call has to move through a device's memory
+    kernels: dict[str, float] = field(default_factory=dict)  # launched by a call, by side
+    left_out: dict[str, str] = field(default_factory=dict)  # sides that could not run, and why
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -48,13 +51,31 @@ class Results:
         self.rows: list[Row] = []
 
     def add(self, row: Row) -> None:
-        """Keep a row; the file is whole at any time."""
-        self.rows.append(row)
+        """Keep a row, in the place of an earlier one of the same; the file is whole at any time."""
+        self.rows = [*(earlier for earlier in self.rows if earlier.key != row.key), row]
         if self.path:
             text = json.dumps({**self.header, "rows": [asdict(row) for row in self.rows]}, indent=1)
             part = self.path.with_name(f"{self.path.name}.part")
             part.write_text(text, encoding="utf-8")
             os.replace(part, self.path)
+
+    def go_on(self, path: Path) -> None:
+        """Begin with the rows of a file of the same machine and commit.
+
+        Raises:
+            ValueError: it is of others, or not a file of `Results`.
+            OSError: it cannot be read.
+        """
+        header, rows = read(path)
+        earlier, now = (
+            {**h["machine"], "commit": h["run"]["commit"]} for h in (header, self.header)
+        )
+        for what in sorted(earlier.keys() | now.keys()):
+            if earlier.get(what) != now.get(what):
+                raise ValueError(f"{path}: {what}: {earlier.get(what)}, want {now.get(what)}")
+        self.rows = rows
+        run = self.header["run"]
+        self.header["run"] = run | {"command": f"{header['run']['command']}; {run['command']}"}
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[Row]]:

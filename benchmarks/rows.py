@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .products import Large
 from .results import Row
 from .sides import LABELS
-from .timing import Ratio, Side, measure, ratio
+from .timing import Clock, Ratio, Side, measure, ratio, wall
 
-LIMITS = ("products", "large")  # what is timed beside the sides
-NOT_OURS = ("torch", "compiled", "torch cells", "textbook", *LIMITS)
-NOT_SIDES = ("torch cells", *LIMITS)  # of the table
+LIMITS = ("products", "large", "limit", "limit tf32")  # what is timed beside the sides
+NOT_OURS = ("torch", "torch tf32", "compiled", "torch cells", "textbook", *LIMITS)
 
 
 @dataclass
@@ -25,23 +23,11 @@ class Meter:
     seconds: float
     alone: float
     rng: np.random.Generator
-    large: Large  # the product that "rate" compares with
-    finish: Side | None = None  # waits for the device
+    clock: Clock = wall
 
     def times(self, sides: dict[str, Side]) -> dict[str, list[float]]:
-        """Of each side and the large product, the device having finished before and after."""
-        sides = {**sides, "large": self.large.run}
-        if self.finish is not None:
-            sides = {name: _both(run, self.finish) for name, run in sides.items()}
-        return measure(sides, self.seconds, self.alone, self.rng)
-
-
-def _both(run: Side, finish: Side) -> Side:
-    def run_and_wait() -> None:
-        run()
-        finish()
-
-    return run_and_wait
+        """Of each side."""
+        return measure(sides, self.seconds, self.alone, self.rng, self.clock)
 
 
 def page_faults(run: Side, seconds: float) -> float:
@@ -64,14 +50,14 @@ def bytes_held(run: Side) -> int:
         tracemalloc.stop()
 
 
-def add_costs(row: Row, sides: dict[str, Side], traced: bool) -> None:
+def add_costs(row: Row, sides: dict[str, Side]) -> None:
     """Add page faults, and what was held, outside of the timed calls.
 
     PyTorch's arrays are not seen by Python's tracing, so that only NumPy's sides have the latter.
     """
     for name, run in sides.items():
         row.faults[name] = page_faults(run, row.median(name))
-        if traced and not name.startswith(("torch", "compiled")):
+        if not name.startswith(("torch", "compiled")):
             row.held[name] = bytes_held(run)
 
 

@@ -76,7 +76,7 @@ def torch_side(cell: str, cells: bool) -> Side:
 
 def run(options: argparse.Namespace) -> None:
     """Print characters a second, write the times and draw the ratios."""
-    experiment = Experiment(options, "cpu", "cpu-sampling")
+    experiment = Experiment(options, "cpu-sampling")
     print(
         f"{LENGTH} characters one at a time, {SIZE.layers} layers of {SIZE.H}\n{heading(experiment.own)}"
     )

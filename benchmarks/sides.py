@@ -24,17 +24,31 @@ Parts = dict[str, Side]
 # A small rate: a network that had learnt its only batch by heart would meet other numbers, some of them
 # so small that processors take long over them, and how many depends on how long it has been measured.
 LR, CLIP = 1e-6, 5.0
+TF32 = " tf32"  # ends the name of a side that may use TensorFloat-32 in its products
+HOST = ("numpy", "numba")  # scans that run on the CPU, whatever else is measured
 LABELS = {
     "generic": "minirnn generic",
+    "fused": "minirnn fused",
+    "fused tf32": "minirnn fused, TF32",
+    "persistent": "minirnn persistent",
+    "persistent tf32": "minirnn persistent, TF32",
     "numpy": "minirnn numpy",
     "numba": "minirnn numba",
     "torch": "PyTorch",
+    "torch tf32": "PyTorch, TF32",
     "compiled": "PyTorch compiled",
     "torch cells": "PyTorch cells",
     "textbook": "textbook NumPy",
     "products": "products alone",
     "large": "large products",
+    "limit": "product limit",
+    "limit tf32": "product limit, TF32",
 }
+
+
+def precision_of(side: str) -> str:
+    """``"tf32"`` or ``"float32"``."""
+    return "tf32" if side.endswith(TF32) else "float32"
 
 
 class Unavailable(Exception):
@@ -48,17 +62,32 @@ def scans(device: str) -> list[str]:
 
 
 def network(
-    cell: str, size: Size, scan: str, device: str = "cpu", dtype: str = "float32"
+    cell: str,
+    size: Size,
+    side: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    dropout: float = 0.0,
 ) -> mr.Model:
-    """The recurrent layers and the output layer."""
+    """The recurrent layers and the output layer, for a side of minirnn.
+
+    Raises:
+        Unavailable: the scan or the precision is refused for this cell, size and device.
+    """
     options: dict[str, Any] = {"device": device, "dtype": dtype, "rng": 0}
-    rnn = getattr(mr, cell)(size.D, size.H, size.layers, scan=scan, **options)
+    if side.endswith(TF32):
+        options["precision"] = "tf32"
+    more: dict[str, Any] = {"dropout": dropout, "scan": side.removesuffix(TF32)}
+    try:
+        rnn = getattr(mr, cell)(size.D, size.H, size.layers, **options, **more)
+    except ValueError as error:
+        raise Unavailable(str(error)) from None
     return mr.Model(rnn=rnn, out=mr.Linear(size.H, size.K, **options))
 
 
-def minirnn_parts(cell: str, size: Size, data: Data, scan: str, device: str = "cpu") -> Parts:
+def minirnn_parts(cell: str, size: Size, data: Data, side: str, device: str = "cpu") -> Parts:
     """Our own side."""
-    model = network(cell, size, scan, device)
+    model = network(cell, size, side, device)
     rnn: Any = model.rnn
     out: Any = model.out
     parameters = model.parameters()
@@ -117,8 +146,8 @@ def make(side: str, cell: str, size: Size, data: Data, device: str = "cpu") -> P
     """The side of that name."""
     if side == "textbook":
         return textbook_parts(cell, size, data)
-    if side in ("torch", "compiled"):
+    if side in ("torch", "torch tf32", "compiled"):
         from .torch_sides import torch_parts
 
-        return torch_parts(cell, size, data, device, side == "compiled")
-    return minirnn_parts(cell, size, data, side, device)
+        return torch_parts(cell, size, data, device, side)
+    return minirnn_parts(cell, size, data, side, "cpu" if side in HOST else device)

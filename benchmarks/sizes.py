@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,24 @@ SIZES = {
     "karpathy": Size(64, 64, 65, 512, 3, 65, "tokens"),
     "large": Size(50, 128, 1024, 1024, 1, 64, "numbers"),
 }
+
+
+# The preset "karpathy" of examples/shakespeare.py, on as many different characters as Shakespeare has
+PRESET, DROPOUT = Size(50, 50, 65, 512, 3, 65, "tokens"), 0.5
+
+
+def layer(T: int, N: int, H: int) -> Size:
+    """One layer that reads numbers, as many as it has units."""
+    return Size(T, N, H, H, 1, H, "numbers")
+
+
+def by_name(*sizes: tuple[int, int, int]) -> dict[str, Size]:
+    """Layers by T, N and H."""
+    return {"x".join(map(str, size)): layer(*size) for size in sizes}
+
+
+SCANS = by_name((50, 50, 128), (64, 64, 512), (128, 64, 1024), (512, 16, 512))
+MAP = by_name(*product((1, 8, 64), (1, 8, 64, 256), (16, 64, 128, 256, 512, 1024)))
 
 
 class Data(NamedTuple):

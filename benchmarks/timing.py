@@ -17,12 +17,30 @@ from typing import NamedTuple
 import numpy as np
 
 Side = Callable[[], object]
+Clock = Callable[
+    [str, Side], Callable[[], float]
+]  # what calls a side and gives its seconds, by name
 ROUNDS = 5  # at least
 REST = 0.1  # seconds in which threads that spin go to sleep
 
 
+def wall(name: str, run: Side) -> Callable[[], float]:
+    """The clock of the host, around one call."""
+
+    def timed() -> float:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    return timed
+
+
 def measure(
-    sides: dict[str, Side], seconds: float, alone: float, rng: np.random.Generator
+    sides: dict[str, Side],
+    seconds: float,
+    alone: float,
+    rng: np.random.Generator,
+    clock: Clock = wall,
 ) -> dict[str, list[float]]:
     """Times of each side in seconds; the n-th ones were taken in one round.
 
@@ -31,21 +49,21 @@ def measure(
         seconds: go on for so long, and for five rounds at least.
         alone: seconds of untimed calls of a side before each timed one.
         rng: draws the order in each round.
+        clock: what times a call.
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for run in sides.values():
         run()
+    timed = [(name, clock(name, run)) for name, run in sides.items()]
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or min(map(len, times.values())) < ROUNDS:
         for k in rng.permutation(len(sides)):
-            name, run = list(sides.items())[k]
+            name, call = timed[k]
             time.sleep(REST)
             alone_since = time.perf_counter()
             while time.perf_counter() < alone_since + alone:
-                run()
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+                call()
+            times[name].append(call())
     return times
 
 

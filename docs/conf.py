@@ -27,9 +27,9 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
-# The kernels find what pages share in code/, and this copy of the package.
-paths = [str(HERE / "code"), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+# The kernels find what pages share in code/, this copy of the package, and what the examples share.
+paths = [HERE / "code", HERE.parent, HERE.parent / "examples", os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, paths)))
 
 html_theme = "furo"
 html_title = "minirnn"

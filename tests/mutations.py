@@ -21,14 +21,16 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from textwrap import dedent
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+
+from altered import compiled, definition
 
 from minirnn import gradcheck, pool, products
 from minirnn.attention import Attention
@@ -284,12 +286,6 @@ def changes(definition: ast.FunctionDef) -> Iterator[tuple[int, str, str]]:
             holder[key] = node
 
 
-def compiled(definition: ast.FunctionDef) -> CodeType:
-    """The code of one function."""
-    tree = ast.fix_missing_locations(ast.Module([definition], []))
-    return next(c for c in compile(tree, "mutant", "exec").co_consts if isinstance(c, CodeType))
-
-
 def functions(name: str) -> Iterator[FunctionType]:
     """What is to be mutated in a module."""
     module = importlib.import_module(f"minirnn.{name}")
@@ -302,14 +298,12 @@ def functions(name: str) -> Iterator[FunctionType]:
 
 def mutants(function: FunctionType) -> Iterator[Mutant]:
     """Make and try all mutants of a function."""
-    definition = ast.parse(dedent(inspect.getsource(function))).body[0]
-    ast.increment_lineno(definition, function.__code__.co_firstlineno - 1)
-    original = function.__code__
+    mutant, original = definition(function), function.__code__
     try:
         function.__code__ = compiled(ast.parse("def stop(*_, **__): raise RuntimeError").body[0])
         through = [(name, fault) for name, fault in problems() if fault()]
-        for line, before, after in changes(definition):
-            function.__code__ = compiled(definition)
+        for line, before, after in changes(mutant):
+            function.__code__ = compiled(mutant)
             key = (function.__qualname__, after)
             faults = (f"caught by {name}: {wrong}" for name, fault in through if (wrong := fault()))
             fate = next(faults, ARGUMENTS.get(key, "SURVIVED"))

@@ -160,6 +160,16 @@ def test_sides_take_turns_until_the_time_is_over(rng):
     assert rounds <= {("a", "b"), ("b", "a")}
 
 
+def test_times_are_those_of_the_clock(rng):
+    def clock(name, run):
+        run()
+        seconds = iter(range(100))
+        return lambda: (name, next(seconds))
+
+    times = timing.measure(dict.fromkeys("ab", lambda: None), 0.0, 0.0, rng, clock)
+    assert times == {name: [(name, k) for k in range(timing.ROUNDS)] for name in "ab"}
+
+
 def test_ratio_is_that_of_the_rounds(rng):
     fast = rng.uniform(1, 100, 40)  # a machine that slows down slows both down
     assert timing.ratio(3 * fast, fast, rng) == pytest.approx((3, 3, 3))
@@ -311,9 +321,11 @@ def test_compare_leaves_out_what_was_measured_at_another_size(tmp_path):
 
 def test_a_file_is_whole_after_each_row(tmp_path):
     keeper = results.Results(tmp_path, "cpu", {})
-    for k in (1, 2):
-        keeper.add(row(numpy=[1.0]))
-        assert len(results.read(tmp_path / "cpu.json")[1]) == k
+    for seconds, names in ((1.0, ["ship"]), (2.0, ["ship", "stock"]), (3.0, ["stock", "ship"])):
+        keeper.add(row(names[-1], numpy=[seconds]))
+        found = results.read(tmp_path / "cpu.json")[1]
+        assert [each.size for each in found] == names  # the last one in the place of an earlier one
+        assert found[-1].times == {"numpy": [seconds]}
     assert [path.name for path in tmp_path.iterdir()] == ["cpu.json"]
 
 

@@ -113,8 +113,14 @@ def _time_and_batch(got: Values, want: Values) -> str:
         return "it is one step early: element t holds the gradient of t + 1"
     wrong = np.abs(got - want) > CLOSE * np.abs(want).max()
     steps, sequences = np.flatnonzero(wrong.any((1, 2))), np.flatnonzero(wrong.any((0, 1)))
+    parts = []
     if len(steps) < len(got):
-        return f"only the steps t = {', '.join(map(str, steps))} are wrong"
+        parts.append(f"the steps t = {', '.join(map(str, steps))}")
     if len(sequences) < got.shape[2]:
-        return f"only the sequences n = {', '.join(map(str, sequences))} are wrong"
-    return ""
+        parts.append(f"the sequences n = {', '.join(map(str, sequences))}")
+    if not parts:
+        return ""
+    found = f"only {' of '.join(parts)} are wrong"
+    if list(steps) == list(range(len(got) - 1)):
+        found += ": the last one is right, so look at what a step hands back to the one before"
+    return found

@@ -1,0 +1,80 @@
+"""The exercises: as given they are wrong and say so, and the solutions of the docs mend them."""
+
+import re
+
+import pytest
+from helpers import ROOT, run
+
+FOLDER = ROOT / "examples" / "exercises"
+FILES = sorted(path.name for path in FOLDER.glob("[0-9]*.py"))
+PAGE = (ROOT / "docs" / "exercises.md").read_text()
+SOLUTIONS = dict(re.findall(r"Solution of (\d)</summary>.*?```diff\n(.*?)```", PAGE, re.DOTALL))
+HINTS = {
+    "01": "This was a single step",
+    "02": "W         2×2   1.1e+00  WRONG",
+    "03": "only the rows of f are wrong",
+    "04": "of the sequences n = 0, 2 are wrong",
+    "05": "encoder.l0.W        8×2   1.0e+00  WRONG: it is zero",
+    "06": "only the rows of i, f, g are wrong",
+    "07": "  initial_c_lost: the initial cell state's gradient is lost",
+}
+
+
+def mended(name):
+    """The text of an exercise with the page's diff applied: lines taken out, others put there."""
+    text = (FOLDER / name).read_text()
+    diff = SOLUTIONS[str(int(name[:2]))]
+    for old, new in re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", diff, re.MULTILINE):
+        old, new = (re.sub(r"^[-+]", "", part, flags=re.MULTILINE) for part in (old, new))
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def test_every_exercise_has_a_solution_and_is_on_the_page():
+    assert [name[:2] for name in FILES] == list(HINTS) == [f"0{k}" for k in SOLUTIONS]
+    assert re.findall(r"^\| \[(\w+\.py)]", PAGE, re.MULTILINE) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_exercise_as_given_is_wrong_and_says_where(name, tmp_path):
+    done = run(FOLDER / name, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    assert HINTS[name[:2]] in done.stdout
+    assert done.stdout.endswith("\nNot yet.\n")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_solution_is_right(name, tmp_path):
+    (tmp_path / name).write_text(mended(name))
+    code = f"import sys, runpy; sys.path.insert(0, {str(FOLDER)!r});"
+    code += f"runpy.run_path({str(tmp_path / name)!r}, run_name='__main__')"
+    done = run("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("\nRight.\n")
+
+
+def test_cell_whose_single_step_is_right_is_told_so(tmp_path):
+    """A step that counts steps: right as a step, wrong in a loop."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(FOLDER)!r})
+import check
+from minirnn.cells import RNNCell
+
+class Cell(RNNCell):
+    calls = 0
+    def forward(self, P, x, state):
+        Cell.calls = 0
+        return super().forward(P, x, state)
+    def backward(self, *arguments):
+        Cell.calls += 1
+        dx, dstate, dP = super().backward(*arguments)
+        return dx, dstate, dP if Cell.calls == 1 else {{name: 0 * g for name, g in dP.items()}}
+
+check.cell(Cell())
+"""
+    done = run("-c", code, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "A single step is right: what is handed from step to step is not." in done.stdout
