@@ -143,7 +143,7 @@ def test_the_docs_tables_are_those_of_the_docs_results():
             assert tables.replaced(text, name, table) == text, name
             assert table in text or page == "README.md"
     names = re.findall(r"<!-- TABLE (\w+) -->", (ROOT / "docs" / "gpu_figures.md").read_text())
-    assert sorted(names) == sorted([*gpu_tables.TABLES, "proven"])
+    assert sorted(names) == sorted(gpu_tables.TABLES)
 
 
 @pytest.fixture
