@@ -24,6 +24,7 @@ class Average:
 
     Raises:
         ValueError: no parameters, two of one name; `decay` is out of range.
+        TypeError: `parameters` are something else; `decay` is not a number.
     """
 
     def __init__(self, parameters: Sequence[Parameter], decay: float = 0.999) -> None:
@@ -58,7 +59,7 @@ class Average:
         return {"steps": np.array(self.steps)} | {p.name: to_host(v).copy() for p, v in pairs}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave; nothing is changed unless everything fits.
+        """Take over `state`, as `state_dict` gave it; nothing is changed unless everything fits.
 
         Raises:
             ValueError: a name is missing or unknown, or a shape differs.

@@ -177,12 +177,17 @@ def _place(value: Any) -> Backend | None:
 
 
 def to_host(array: Array) -> np.ndarray[Any, Any]:
-    """Return `array` as a NumPy array; copies, and waits for the device, if it is on one."""
+    """Return `array`, of any shape, as a NumPy array; copies, and waits for its device, if on one."""
     return np.asarray(array if array_module(array) is np else array.get())
 
 
 def to_device(array: Array, device: str) -> Array:
-    """Return `array` on `device` (see `get_backend`); a copy only if it is elsewhere."""
+    """Return `array`, of any shape, on `device` (see `get_backend`); a copy only if it is elsewhere.
+
+    Raises:
+        ValueError: the name of the device is none.
+        RuntimeError: CUDA was asked for and CuPy or a device is missing.
+    """
     return get_backend(device).put(array)
 
 

@@ -41,19 +41,35 @@ class Cell(Protocol):
         """``("h",)`` or ``("h", "c")``: h comes first, and is the output."""
 
     def shapes(self, D: int, H: int) -> dict[str, tuple[int, int]]:
-        """Name and shape of each parameter; those whose name begins with "b" are biases."""
+        """Name and shape of each parameter, for D inputs and H units; "b…" is a bias."""
 
     def forward(self, P: Arrays, x: Array, state: State) -> tuple[State, Arrays]:
-        """One step: (P, x_t, state_{t-1}) -> state_t and the gates by name."""
+        """One step: the parameters P by name, x (D, N) and the state before it, each part (H, N).
+
+        Returns:
+            The new state, each part (H, N), and the gates (H, N) by name.
+        """
 
     def backward(
         self, P: Arrays, x: Array, state: State, new: State, gates: Arrays, dnew: State
     ) -> tuple[Array, State, Arrays]:
-        """One step back: what forward took and gave, and d state_t -> dx, d state_{t-1}, dP."""
+        """One step back, from what forward took (P, x, state) and gave (new, gates).
+
+        Args:
+            P, x, state, new, gates: as in `forward`.
+            dnew: gradient of the loss with respect to `new`, each part (H, N).
+
+        Returns:
+            dx (D, N), the gradient of the state before, each part (H, N), and dP in the shapes of P.
+        """
 
 
 class RNNCell:
-    """The plain recurrent cell, h' = act(U x + W h + b)."""
+    """The plain recurrent cell, h' = act(U x + W h + b); `activation` is ``"tanh"`` or ``"relu"``.
+
+    Raises:
+        ValueError: another activation.
+    """
 
     gates = ("h",)
     states = ("h",)
@@ -87,7 +103,13 @@ class RNNCell:
 
 
 class LSTMCell:
-    """Long short-term memory: input, forget and output gates around a cell state c."""
+    """Long short-term memory: input, forget and output gates around a cell state c.
+
+    `activation`, ``"tanh"`` or ``"relu"``, takes both places of tanh.
+
+    Raises:
+        ValueError: another activation.
+    """
 
     gates = ("i", "f", "o", "g")
     states = ("h", "c")

@@ -95,7 +95,7 @@ def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what was saved: the same types, and arrays of NumPy with the same bits.
+    """Return what was saved to `path`: the same types, and arrays of NumPy with the same bits.
 
     All members are compared with their CRC-32, and nothing is ever unpickled.
 

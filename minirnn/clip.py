@@ -22,6 +22,7 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> Any:
 
     Raises:
         ValueError: `max_norm` is not positive, or there are no parameters.
+        TypeError: `max_norm` is not a number; `parameters` are something else.
     """
     max_norm = checks.positive("max_norm", max_norm)
     parameters = check_parameters(parameters)
@@ -67,10 +68,11 @@ def _scale(norm: Array, max_norm: float, inf: float, nan: float) -> Array:
 
 
 def clip_grad_value(parameters: Sequence[Parameter], max_value: float) -> None:
-    """Move every element of every gradient into [-max_value, max_value].
+    """Move every element of the gradients of `parameters` into [-max_value, max_value].
 
     Raises:
-        ValueError: `max_value` is not positive.
+        ValueError: `max_value` is not positive, or there are no parameters.
+        TypeError: `max_value` is not a number; `parameters` are something else.
     """
     max_value = checks.positive("max_value", max_value)
     for s in stretches(check_parameters(parameters)):

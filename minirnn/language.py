@@ -148,7 +148,11 @@ class LanguageModel(Model):
             self.embed.backward(cache.embed, self.drop.backward(cache.drop_in, dx))
 
     def step(self, tokens: Array, state: State | None = None) -> tuple[Array, State]:
-        """Read one token of each sequence, (N,), and return the scores (K, N) and the state."""
+        """Read one token of each sequence, `tokens` (N,), and return the scores (K, N) and the state.
+
+        Raises:
+            ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
+        """
         x = self.embed.forward(tokens)[0] if "embed" in self._layers else tokens
         h, state = self.rnn.step(x, state)
         return self.out.forward(h)[0], state
@@ -164,7 +168,7 @@ class LanguageModel(Model):
                 as many as have about 16 million scores, but 500 at most.
 
         Raises:
-            ValueError: fewer than N + 1 ids.
+            ValueError, TypeError: fewer than N + 1 ids; N or T is not a whole number of 1 or more.
         """
         if T is None:
             T = max(1, min(500, SCORES // (checks.whole_number("N", N) * self.out.output_size)))

@@ -48,11 +48,19 @@ class StatelessLayer(Layer):
     """What `Sequential` takes: a layer whose forward needs the input alone."""
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        """Return the output and the cache."""
+        """Return the output and the cache, for `x` (T, rows, N) or (rows, N).
+
+        Raises:
+            ValueError, TypeError: `x` does not fit; nothing has been computed.
+        """
         raise NotImplementedError
 
     def backward(self, cache: Any, dy: Array) -> Array | None:
         """Return the gradient of the input; add those of the parameters to their ``.grad``.
+
+        Args:
+            cache: from `forward`, with the parameters as they were then. It can be used again.
+            dy: gradient of the loss with respect to the output, in its shape, (T, rows, N) or (rows, N).
 
         Raises:
             TypeError: `cache` is not what a forward returned.
@@ -73,13 +81,18 @@ class Linear(StatelessLayer):
     """The output layer V h + b: (T, H, N) or (H, N) -> (T, K, N) or (K, N).
 
     Args:
-        input_size: H.
-        output_size: K.
+        input_size: H, rows of the input.
+        output_size: K, rows of the output.
         bias: False leaves b out.
         share: an `Embedding` (K, H) whose matrix is to be V, and gets both gradients.
         dtype, device, rng, init, precision: as for `Recurrent`; the uniform bound is 1/√H.
 
     Parameters: ``V`` (K, H), ``b`` (K, 1).
+
+    Raises:
+        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind; `share` has
+            another shape, dtype or device.
+        RuntimeError: `device` is a CUDA device that cannot be used.
     """
 
     def __init__(
@@ -120,7 +133,11 @@ class Linear(StatelessLayer):
 
     @on_its_device
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        """(T, H, N) or (H, N) -> the same with K rows."""
+        """Return V x + b: `x` (T, H, N) or (H, N) -> (T, K, N) or (K, N).
+
+        Raises:
+            ValueError, TypeError: `x` has another shape, is elsewhere, or does not hold real numbers.
+        """
         x = checks.on_device("x", x, self.backend)
         shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
         x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
@@ -150,7 +167,7 @@ class Linear(StatelessLayer):
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
-        """Return dx; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to the gradients."""
+        """Return dx, in the shape of x; dV = Σ_t dy[t] x[t]ᵀ and db = Σ dy are added to gradients."""
         X, shape = self._saved(cache)
         wanted = (*shape[:-2], self.output_size, shape[-1])
         dy = checks.numbers("dy", dy, wanted, X.dtype, self.backend)
@@ -172,7 +189,16 @@ class Linear(StatelessLayer):
 class Embedding(StatelessLayer):
     """A learned column for each token: (T, N) or (N,) integers -> (T, E, N) or (E, N).
 
+    Args:
+        num_tokens: K, the size of the vocabulary.
+        size: E, numbers per token.
+        dtype, device, rng: as for `Recurrent`.
+
     Parameter: ``E`` (K, E), a row per token, drawn from the standard normal as in PyTorch.
+
+    Raises:
+        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind.
+        RuntimeError: `device` is a CUDA device that cannot be used.
     """
 
     def __init__(
@@ -195,7 +221,11 @@ class Embedding(StatelessLayer):
 
     @on_its_device
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        """Pick a row for each token, as a column."""
+        """Pick a row for each token, as a column: `x` (T, N) or (N,) -> (T, E, N) or (E, N).
+
+        Raises:
+            ValueError, TypeError: `x` has other axes, is elsewhere, or holds what is no token.
+        """
         x = _tokens(x, self._E.backend)
         x = checks.tokens("x", x, self.num_tokens, None, look=False)
         picked = array_module(x).take(self._E.data, x, axis=0)
@@ -203,7 +233,10 @@ class Embedding(StatelessLayer):
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> None:
-        """Add each column of `dy` to its token's row of the gradient. Tokens have none: None."""
+        """Add each column of `dy`, (T, E, N) or (E, N), to its token's row of the gradient.
+
+        Tokens have no gradient: None is returned.
+        """
         x = self._saved(cache)
         shape = (*x.shape[:-1], self.size, x.shape[-1])
         dy = checks.numbers("dy", dy, shape, self._E.dtype, self._E.backend)
@@ -212,7 +245,16 @@ class Embedding(StatelessLayer):
 
 
 class OneHot(StatelessLayer):
-    """Tokens as one-hot columns: (T, N) or (N,) integers -> (T, K, N) or (K, N)."""
+    """Tokens as one-hot columns: (T, N) or (N,) integers -> (T, K, N) or (K, N).
+
+    Args:
+        num_tokens: K, the size of the vocabulary.
+        dtype, device: as for `Recurrent`.
+
+    Raises:
+        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind.
+        RuntimeError: `device` is a CUDA device that cannot be used.
+    """
 
     def __init__(self, num_tokens: int, dtype: Any = "float32", device: str = "cpu") -> None:
         self.num_tokens = checks.whole_number("num_tokens", num_tokens)
@@ -221,7 +263,11 @@ class OneHot(StatelessLayer):
 
     @on_its_device
     def forward(self, x: Array) -> tuple[Array, None]:
-        """Column n is 1 at row ``x[n]``, and 0 elsewhere."""
+        """Column n is 1 at row ``x[n]``, and 0 elsewhere; `x` is (T, N) or (N,).
+
+        Raises:
+            ValueError, TypeError: `x` has other axes, is elsewhere, or holds what is no token.
+        """
         x = _tokens(x, self.backend)
         x = checks.tokens("x", x, self.num_tokens, None, look=False)
         return one_hot(x, self.num_tokens, self.dtype), None
@@ -234,6 +280,9 @@ class Dropout(StatelessLayer):
     """Zero with probability p, and scale what is left by 1/(1-p); Srivastava et al. 2014.
 
     Nothing is dropped unless `dropout_rng` is given.
+
+    Raises:
+        ValueError, TypeError: `p` is not a number in [0, 1).
     """
 
     def __init__(self, p: float) -> None:
@@ -241,7 +290,15 @@ class Dropout(StatelessLayer):
 
     @on_its_device
     def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
-        """Any shape to the same; the mask is in the cache."""
+        """Drop out of `x`, of any shape; the mask is in the cache.
+
+        Args:
+            x: numbers.
+            dropout_rng: a generator or a seed; None drops nothing.
+
+        Raises:
+            ValueError, TypeError: `dropout_rng` is something else.
+        """
         if dropout_rng is None or self.p == 0:
             return x.copy(), self._cache(None)
         mask = dropout_mask(generator(dropout_rng, "dropout_rng"), self.p, x)
@@ -249,32 +306,40 @@ class Dropout(StatelessLayer):
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
-        """The same elements are zero, the others scaled."""
+        """Return `dy` with the same elements zero and the others scaled, in its shape."""
         mask = self._saved(cache)
         return dy.copy() if mask is None else _like(mask, dy) * mask
 
 
 class Activation(StatelessLayer):
-    """``"tanh"``, ``"relu"`` or ``"sigmoid"``, element by element."""
+    """A function by its `name`, ``"tanh"``, ``"relu"`` or ``"sigmoid"``, element by element.
+
+    Raises:
+        ValueError: another name.
+    """
 
     def __init__(self, name: str) -> None:
         self.function = nonlinearity(name)
 
     @on_its_device
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        """Any shape to the same."""
+        """Return f(x), for `x` of any shape."""
         y = self.function.f(x)
         return y, self._cache(y.copy())
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
-        """Return dy * f'(x)."""
+        """Return dy * f'(x), in the shape of `dy`."""
         y = self._saved(cache)
         return _like(y, dy) * self.function.df(y)
 
 
 class Sequential(StatelessLayer):
-    """Layers without state, one after the other, with parameters named ``"0.V"``, ``"2.V"``."""
+    """Layers without state, one after the other, with parameters named ``"0.V"``, ``"2.V"``.
+
+    Raises:
+        TypeError: one of `layers` is something else.
+    """
 
     def __init__(self, *layers: StatelessLayer) -> None:
         for k, layer in enumerate(layers):
@@ -285,12 +350,24 @@ class Sequential(StatelessLayer):
         self.layers = layers
 
     def named_parameters(self) -> dict[str, Parameter]:
-        """Those of the layers, by their number."""
+        """Those of the layers, by their number.
+
+        Raises:
+            ValueError: two of one name.
+        """
         return named_children({str(k): layer for k, layer in enumerate(self.layers)})
 
     @on_its_device
     def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
-        """Through the layers from first to last."""
+        """Run `x`, (T, rows, N) or (rows, N), through the layers from first to last.
+
+        Args:
+            x: what the first layer takes.
+            dropout_rng: for those that drop out; None drops nothing.
+
+        Raises:
+            ValueError, TypeError: `dropout_rng` is something else; `x`, as the layers say.
+        """
         random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
         x, caches = x.copy(), []
         for layer in self.layers:
@@ -303,7 +380,7 @@ class Sequential(StatelessLayer):
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
-        """Through the layers from last to first."""
+        """Run `dy`, in the shape of the output, through the layers from last to first."""
         caches, dy = self._saved(cache), dy.copy()
         for layer, layer_cache in zip(reversed(self.layers), reversed(caches), strict=True):
             dy = layer.backward(layer_cache, dy)

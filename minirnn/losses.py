@@ -127,6 +127,7 @@ def mse(pred: Array, target: Array) -> tuple[Any, Array]:
 
     Raises:
         ValueError: the shapes differ, or are empty.
+        TypeError: `pred` or `target` is not an array.
     """
     if not hasattr(pred, "shape"):
         raise TypeError(f"pred: got {type(pred).__name__}, want an array (forward gives a pair)")

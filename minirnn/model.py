@@ -56,5 +56,9 @@ class Model(Layer):
         return f"Model({', '.join(f'{name}={layer!r}' for name, layer in self._layers.items())})"
 
     def named_parameters(self) -> dict[str, Parameter]:
-        """Those of the layers, each prefixed with its layer's name."""
+        """Those of the layers, each prefixed with its layer's name.
+
+        Raises:
+            ValueError: two of one name.
+        """
         return named_children(self._layers)

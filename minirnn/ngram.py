@@ -100,7 +100,9 @@ class NGram:
         return nll
 
     def mean_nll(self, ids: Array, context: Array | None = None) -> float:
-        """The mean of `nll`, in nats per token; its exponential is the perplexity.
+        """The mean of `nll` of `ids` (n,) after `context` (m,), in nats per token.
+
+        Its exponential is the perplexity.
 
         Raises:
             ValueError: as `nll`, and where there are no tokens to average over.

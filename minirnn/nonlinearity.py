@@ -15,7 +15,10 @@ from .backend import Array, relu, sigmoid, tanh
 
 @dataclass(frozen=True)
 class Nonlinearity:
-    """A function ``y = f(a)`` with its derivative ``df/da``, given as a function of ``y``."""
+    """A function ``y = f(a)`` with its name and its derivative ``df/da``, given as a function of ``y``.
+
+    Both take arrays of any shape, and work element by element.
+    """
 
     name: str
     f: Callable[[Array], Array]

@@ -35,6 +35,7 @@ class Optimizer:
 
     Raises:
         ValueError: no parameters, two of one name, of two dtypes or devices; an option out of range.
+        TypeError: `parameters` are something else; an option is not a number.
     """
 
     slots: tuple[str, ...] = ()  # the arrays of state, each as long as all parameters

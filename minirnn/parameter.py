@@ -29,7 +29,9 @@ class Storage:
 
 
 class Parameter:
-    """A named array with its gradient, which every backward pass adds to.
+    """A named array of any shape with its gradient, which every backward pass adds to.
+
+    A layer makes its own from a first `value` and the `backend` that it is to be on.
 
     Attributes:
         name: ``"l0.U"``; within a model, ``"rnn.l0.U"``.
@@ -53,7 +55,7 @@ class Parameter:
 
     @on_its_device
     def place(self, storage: Storage, start: int, value: Array) -> None:
-        """Move to `storage`, from element `start` on, with `value` as the data."""
+        """Move to `storage`, from element `start` on, with `value`, of the same shape, as the data."""
         self.storage, self.start, self.stop = storage, start, start + self.size
         self._view()
         self._data[...] = self.backend.put(value)
@@ -95,7 +97,7 @@ class Parameter:
 
     @contextmanager
     def replaced_by(self, array: Array) -> Iterator[None]:
-        """Compute with `array`, of any dtype, in place of the data (see `minirnn.gradcheck`)."""
+        """Compute with `array`, of the same shape and any dtype, in place of the data."""
         own, self._data = self._data, array
         try:
             yield

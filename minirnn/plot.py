@@ -159,9 +159,13 @@ def text_by_unit(
     Args:
         ax: where to draw.
         text: any; lines are kept, and the end of a line is drawn as a character.
-        activity: one number for each character, such as ``cache["l0.h"][:, unit, 0]``.
+        activity: (n,), one number for each of the n characters, such as ``cache["l0.h"][:, unit, 0]``.
         title: of the picture.
         width: wrap lines longer than this many characters, between words if there are any.
+
+    Raises:
+        ValueError: no text; `activity` is not (n,), or not finite; `width` is below 1.
+        TypeError: `width` is not an integer; `activity` does not hold numbers.
     """
     from matplotlib.collections import PathCollection
     from matplotlib.font_manager import FontProperties

@@ -30,7 +30,7 @@ class Recurrent(Layer):
     Args:
         cell: the equations (see ``minirnn/cells.py``).
         input_size: D, rows of each ``x[t]``, or the size of the vocabulary for tokens.
-        hidden_size: H.
+        hidden_size: H, units of each layer in each direction.
         num_layers: layers on top of each other.
         bidirectional: a second scan per layer, from the end of each sequence to its start.
         dropout: share of a layer's outputs set to zero on their way to the next layer, in [0, 1).
@@ -117,12 +117,12 @@ class Recurrent(Layer):
 
     @property
     def output_size(self) -> int:
-        """Rows of each ``ys[t]``: H·directions."""
+        """Rows of each ``ys[t]``, H·directions."""
         return self.hidden_size * self.num_directions
 
     @property
     def dtype(self) -> Any:
-        """What is computed in: the parameters' dtype."""
+        """What is computed in, the parameters' dtype."""
         return next(iter(self._parameters.values())).data.dtype
 
     def named_parameters(self) -> dict[str, Parameter]:
@@ -231,6 +231,7 @@ class Recurrent(Layer):
         Raises:
             ValueError: nothing but None was given; a shape does not fit; the cache is another
                 network's, or older than the parameters.
+            TypeError: `cache` is not what a forward returned; gradients that are not real numbers.
         """
         self._check_cache(cache, Cache)
         final = self._zeros(cache.N)
@@ -286,7 +287,9 @@ class Recurrent(Layer):
             The top layer's h (H, N), and the state.
 
         Raises:
-            ValueError: the network is bidirectional, and the last step would have to come first.
+            ValueError: the network is bidirectional, and the last step would have to come first; a
+                shape does not fit.
+            TypeError: an argument is of the wrong kind.
         """
         if self.bidirectional:
             raise ValueError(
@@ -307,14 +310,22 @@ class Recurrent(Layer):
 
     @on_its_device
     def last(self, state: State) -> Array:
-        """The top layer's final h, both directions on top of one another: (H·directions, N)."""
+        """The top layer's final h in `state`, both directions on top of one another: (H·directions, N).
+
+        Raises:
+            ValueError, TypeError: `state` is not one of this network.
+        """
         h = checks.state_parts("state", state, self.cell.states)[0]
         h = checks.numbers("state h", h, self._state_shape("N"), self.dtype, self.backend)
         return h[-self.num_directions :].reshape(self.output_size, h.shape[-1]).copy()
 
     @on_its_device
     def last_backward(self, dh: Array) -> State:
-        """The `dstate` for `backward` that belongs to a gradient of `last`, (H·directions, N)."""
+        """The `dstate` for `backward` that belongs to `dh`, a gradient of `last`, (H·directions, N).
+
+        Raises:
+            ValueError, TypeError: `dh` has another shape, or does not hold real numbers.
+        """
         dh = checks.numbers("dh", dh, (self.output_size, "N"), self.dtype, self.backend)
         dstate = self._zeros(dh.shape[-1])
         dstate[0][-self.num_directions :] = dh.reshape(self.num_directions, self.hidden_size, -1)

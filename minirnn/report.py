@@ -10,7 +10,7 @@ from .scan import Splitting
 
 
 def summary(model: Layer) -> int:
-    """Print a table of the parameters by block, and return how many there are."""
+    """Print a table of the parameters of `model` by block, and return how many numbers they are."""
     named = model.named_parameters()
     rows = [("parameter", "shape", "size", "blocks of rows")]
     for name, p in named.items():
@@ -29,7 +29,15 @@ def summary(model: Layer) -> int:
 
 
 def explain(rnn: Recurrent, x: Array = None) -> str:
-    """Say which scan will run, why not a faster one, and what happens to `x`, if given."""
+    """Say which scan of `rnn` will run, why not a faster one, and what happens to `x`, if given.
+
+    Args:
+        rnn: a recurrent network.
+        x: what it is to read, (T, D, N) numbers or (T, N) tokens.
+
+    Raises:
+        ValueError, TypeError: `x` is not what the network reads.
+    """
     lines = [repr(rnn), f"{rnn.scan.name} scan: {rnn.scan_reason}"]
     if x is not None:
         x = checks.columns_or_tokens("x", x, ("T",), rnn.input_size, rnn.backend)

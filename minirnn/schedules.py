@@ -10,7 +10,7 @@ from . import checks
 
 @dataclass(frozen=True)
 class Constant:
-    """The same rate at every step."""
+    """The same rate, `lr`, at every step."""
 
     lr: float
 
@@ -21,7 +21,11 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """`lr`, multiplied by `factor` after every `every` steps."""
+    """`lr`, multiplied by `factor` after every `every` steps.
+
+    Raises:
+        ValueError, TypeError: `every` is not a whole number of 1 or more.
+    """
 
     lr: float
     every: int
@@ -41,6 +45,9 @@ class CosineWarmup:
 
     After k steps the rate is lr · (k + 1) / warmup for k < warmup, `lr` for k = warmup, and `final` for
     k = steps and beyond. Loshchilov & Hutter 2017, equation 5, without restarts.
+
+    Raises:
+        ValueError, TypeError: `steps` or `warmup` is not a whole number; `warmup` is not below `steps`.
     """
 
     lr: float

@@ -165,7 +165,11 @@ class EncoderDecoder(Model):
 
     @on_its_device
     def step(self, tokens: Array, state: State) -> tuple[Array, State]:
-        """Read one token for each sequence, (N,), and return the scores (K, N) and the state."""
+        """Read one token for each sequence, `tokens` (N,), and return the scores (K, N) and the state.
+
+        Raises:
+            ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
+        """
         states = len(self.decoder.cell.states)
         y, new = self.decoder.step(tokens, state[:states])
         if "attention" in self._layers:

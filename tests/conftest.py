@@ -6,6 +6,12 @@ import sys
 import numpy as np
 import pytest
 import stand_in as stand_in_for_cupy
+from browser import (  # noqa: F401, which pytest finds here by their names
+    browser_page,
+    chromium,
+    pytest_addoption,
+    site,
+)
 from devices import NEEDS_DEVICE
 from helpers import ROOT
 from proven import (  # noqa: F401, which pytest finds here by their names

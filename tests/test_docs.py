@@ -63,7 +63,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_are_finished(page):
     text = page.read_text()
-    assert len(text) > 400
+    assert len(text) > 400 or text.startswith("```{include}")
     assert "@@" not in text
     assert re.findall(r"<!-- TABLE (\w+) -->\s*(?!\||```|\s)", text) == []  # with no table after it
 

@@ -35,6 +35,7 @@ def batches(n: int, size: int, rng: Rng = None, drop_last: bool = False) -> Iter
 
     Raises:
         ValueError: `n` or `size` is less than 1; `drop_last` would leave nothing.
+        TypeError: `n` or `size` is not an integer; `rng` is something else.
     """
     n, size = checks.whole_number("n", n), checks.whole_number("size", size)
     if drop_last and n < size:
@@ -54,6 +55,7 @@ def time_first(x: Array) -> Array:
 
     Raises:
         ValueError: `x` has another number of axes.
+        TypeError: `x` is not an array, nor what makes one.
     """
     return array_module(x).moveaxis(_with_axes("x", x, {3: "(N, T, D)", 2: "(N, T)"}), 0, -1).copy()
 
@@ -64,6 +66,7 @@ def batch_first(ys: Array) -> Array:
 
     Raises:
         ValueError: `ys` has another number of axes.
+        TypeError: `ys` is not an array, nor what makes one.
     """
     return (
         array_module(ys).moveaxis(_with_axes("ys", ys, {3: "(T, D, N)", 2: "(T, N)"}), -1, 0).copy()
@@ -136,7 +139,7 @@ def real_steps(lengths: Any, T: int) -> Values:
 
 @on_its_device
 def one_hot(tokens: Array, K: int, dtype: Any = "float32") -> Array:
-    """Tokens (T, N) or (N,) as columns with a single 1: (T, K, N) or (K, N).
+    """Tokens (T, N) or (N,) as columns of `dtype` with a single 1: (T, K, N) or (K, N).
 
     The engine takes tokens as they are, at no cost of a product; this is to look at, or for targets.
 

@@ -32,6 +32,7 @@ def windows(features: Values, targets: Values, T: int, ahead: int = 1) -> tuple[
 
     Raises:
         ValueError: there are fewer than T + ahead rows; features and targets differ in length.
+        TypeError: `T` or `ahead` is not an integer.
     """
     features, targets = np.asarray(features), np.asarray(targets)
     checks.of_shape("features", features, ("n", "D"))
@@ -60,6 +61,7 @@ def chronological_split(rows: Values, share: float, overlap: int = 0) -> tuple[V
 
     Raises:
         ValueError: a part would be empty, or the earlier part is shorter than the overlap.
+        TypeError: `share` is not a number, or `overlap` not an integer.
     """
     rows = np.asarray(rows)
     if checks.fraction("share", share) == 0:
@@ -106,7 +108,7 @@ class MinMaxScaler:
         return cls(low, np.where(span > 0, span, 1.0))
 
     def transform(self, rows: Values) -> Values:
-        """(rows - low) / span.
+        """(rows - low) / span, for rows (n, D) or (n,) as they were fitted.
 
         Raises:
             ValueError: `rows` has other columns than those that were fitted.
@@ -114,7 +116,7 @@ class MinMaxScaler:
         return (self._columns(rows) - self.low) / self.span
 
     def inverse(self, rows: Values) -> Values:
-        """rows · span + low: back to dollars.
+        """rows · span + low, for rows (n, D) or (n,) as they were fitted: back to dollars.
 
         Raises:
             ValueError: `rows` has other columns than those that were fitted.

@@ -115,7 +115,9 @@ class Streams:
             window; otherwise it is left out.
 
     Raises:
-        ValueError: the text is shorter than one window of all streams (than one step, with remainder).
+        ValueError: the text is shorter than one window of all streams (than one step, with remainder);
+            `N` or `T` is below 1.
+        TypeError: `N` or `T` is not an integer.
     """
 
     def __init__(self, ids: Ids, N: int, T: int, remainder: bool = False) -> None:
@@ -138,7 +140,11 @@ class Streams:
         return -(-self.length // self.T)
 
     def window(self, k: int) -> tuple[Ids, Ids]:
-        """Tokens of window k and those that come next, both (T, N)."""
+        """Tokens of window k and those that come next, both (T, N).
+
+        Raises:
+            IndexError: there is no window k.
+        """
         if not 0 <= k < len(self):
             raise IndexError(f"k: got {k}, want 0 to {len(self) - 1}")
         steps = np.arange(k * self.T, min((k + 1) * self.T, self.length) + 1)

@@ -66,7 +66,8 @@ class Vocabulary:
                 all that there are.
 
         Raises:
-            ValueError: the text is empty.
+            ValueError: the text is empty; `limit` is below 2.
+            TypeError: `limit` is not an integer.
         """
         if limit is not None:
             checks.whole_number("limit", limit, 2)

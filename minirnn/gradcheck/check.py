@@ -93,8 +93,9 @@ def gradcheck(
             gradients by name; those it leaves out, or None, are not checked.
         parameters: whose ``.grad`` to check.
         method: ``"complex"``: Im f(x + i·1e-30) / 1e-30, with hardly any rounding error
-            (Squire & Trapp 1998), for functions of what complex numbers can go through: +, *, @, exp,
-            tanh and so on. ``"central"``: (f(x + ε) - f(x - ε)) / 2ε, coarser, for all others.
+            (Squire & Trapp 1998), for functions of what complex numbers can go through: ``+``, ``*``,
+            ``@``, exp, tanh and so on. ``"central"``: (f(x + ε) - f(x - ε)) / 2ε, coarser, for all
+            others.
         tol: the largest error that passes; None is 1e-12 for the complex step and 1e-6 for central
             differences, and 1e-4 where parameters or inputs are float32. The numerical side always
             computes in double precision.

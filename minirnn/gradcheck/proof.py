@@ -24,7 +24,20 @@ GIVEN = ("ys", "state", "both")  # which gradients backward is handed
 
 @dataclass(frozen=True)
 class Case:
-    """One arrangement of a cell."""
+    """One arrangement of a cell.
+
+    Args:
+        cell: the equations, one of ours or a new one.
+        scan: what runs them, ``"generic"`` for a new cell.
+        layers: on top of each other.
+        bidirectional: both directions.
+        lengths: sequences of unequal lengths.
+        state: a random initial state, rather than None.
+        given: what backward is handed gradients of: ``"ys"``, the final ``"state"`` or ``"both"``.
+        tokens: x are tokens, rather than numbers.
+        dropout: between layers.
+        bias: with biases.
+    """
 
     cell: Cell
     scan: str
@@ -40,8 +53,12 @@ class Case:
     def check(self, seed: int = 0, T: int = 4, D: int = 5, H: int = 2, N: int = 3) -> Report:
         """Check every gradient of this arrangement; see `gradcheck`.
 
-        All sizes differ by default, so that none passes for another. Where something is wrong, T=1 shows
-        it before it has spread through time.
+        All sizes (T steps, D inputs, H units, N sequences) differ by default, so that none passes for
+        another. Where something is wrong, T=1 shows it before it has spread through time. `seed` is that
+        of the random values.
+
+        Raises:
+            ValueError, TypeError: the cell gave what does not fit, or lost the imaginary part.
         """
         rng = np.random.default_rng(seed)
         net = Recurrent(
@@ -84,7 +101,7 @@ class Case:
 
 
 def arrangements(cell: Cell, scan: str) -> Iterator[Case]:
-    """Layers × directions × lengths × initial state × what backward is given."""
+    """The cases of `cell` on `scan`: layers × directions × lengths × initial state × what is given."""
     for layers, both, lengths, state, given in product(
         (1, 2, 3), (False, True), (False, True), (False, True), GIVEN
     ):
