@@ -5,8 +5,8 @@
 copies the results to docs/gpu.json, and makes of them the tables of docs/gpu_figures.md, the table "gpu"
 of the README, and the picture of the map. Files of the sub-command cpu (more than one, if scans were
 measured apart) give the tables "step" of docs/performance.md and of the README. A table goes where its
-name stands, as in <!-- TABLE scans -->, in the place of the one that is there. Without a file, the tables
-of docs/gpu_figures.md are written anew from docs/gpu.json, or say that nothing has been measured.
+name stands, as in <!-- TABLE scans -->, in the place of the one that is there. Without a file, the
+tables of docs/gpu_figures.md are written anew from docs/gpu.json, or say that nothing was measured.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ def summary(printed: str) -> str:
     worst: dict[str, dict[str, float]] = {}
     for row in filter(None, map(ROW.fullmatch, printed.splitlines())):
         of_cell = worst.setdefault(row["cell"], {})
-        errors = [float(error) for error in row["errors"].split()]
-        of_cell[row["scan"]] = max(of_cell.get(row["scan"], 0.0), *errors)
+        found = map(float, row["errors"].split())
+        of_cell[row["scan"]] = max(of_cell.get(row["scan"], 0.0), *found)
     scans = list(dict.fromkeys(scan for of_cell in worst.values() for scan in of_cell))
     lines = [f"| cell | {' | '.join(scans)} |", "|---" * (len(scans) + 1) + "|"]
     for cell, errors in worst.items():

@@ -107,7 +107,8 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     found: Any = importlib.import_module(info["module"])
     for name in info["fullname"].split("."):
         found = getattr(found, name, None)
-    found = inspect.unwrap(found.fget if isinstance(found, property) else found)
+    getter: Any = found.fget if isinstance(found, property) else found
+    found = inspect.unwrap(getter)
     try:
         path, (_, line) = Path(inspect.getfile(found)), inspect.getsourcelines(found)
     except TypeError:  # a value: a number, a type alias
