@@ -26,7 +26,10 @@ Arrays: TypeAlias = Mapping[str, Array]  # by name: parameters, their gradients,
 
 
 class Cell(Protocol):
-    """What a cell is. A new one needs nothing beyond this to run, train and be checked."""
+    """What a cell is. A new one needs nothing beyond this to run, train and be checked.
+
+    It writes to no array that it is given: ``dc = dc + …``, and not ``dc += …``.
+    """
 
     @property
     def name(self) -> str:

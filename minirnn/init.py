@@ -64,18 +64,23 @@ def draw(
         scheme: ``"uniform"``: everything, biases too, in ±`bound` (PyTorch's default, with bound 1/√H);
             ``"glorot"``: matrices after Glorot, biases zero; ``"orthogonal"``: recurrent matrices
             orthogonal, other matrices after Glorot, biases zero.
-        name: the parameter's letter: ``"W"`` is recurrent, and what begins with ``"b"`` is a bias.
+        name: the parameter's letter: ``"W"`` is recurrent; for biases see `is_bias`.
         shape: (rows, columns).
         bound: for the uniform scheme.
         blocks: equal blocks of rows, one a gate, each drawn as a matrix of its own.
     """
     if scheme == "uniform":
         return uniform(rng, shape, bound)
-    if name.startswith("b"):
+    if is_bias(name):
         return np.zeros(shape)
     rule = orthogonal if scheme == "orthogonal" and name == "W" else glorot
     block = (shape[0] // blocks, shape[1])
     return np.concatenate([rule(rng, block) for _ in range(blocks)])
+
+
+def is_bias(name: str) -> bool:
+    """Whether a parameter of a cell is one: ``"b"``, ``"bw"`` and what begins with ``"b_"``."""
+    return name in ("b", "bw") or name.startswith("b_")
 
 
 def spread_tokens(rnn: Recurrent, rng: np.random.Generator, length: float = 1.0) -> None:

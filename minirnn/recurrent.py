@@ -14,7 +14,7 @@ from . import checks
 from .backend import Array, Rng, State, generator, get_backend, on_its_device
 from .cache import Cache, Direction, directions
 from .cells import Arrays, Cell
-from .init import check_scheme, draw
+from .init import check_scheme, draw, is_bias
 from .kernels import choose
 from .kernels.one_step import one_step
 from .layers import dropout_mask
@@ -69,6 +69,9 @@ class Recurrent(Layer):
         scan: str = "auto",
         precision: str | None = None,
     ) -> None:
+        if isinstance(cell, type):
+            name = cell.__name__
+            raise TypeError(f"cell: got the class {name}, want an object of it: {name}()")
         self.cell = cell
         self.input_size = checks.whole_number("input_size", input_size)
         self.hidden_size = H = checks.whole_number("hidden_size", hidden_size)
@@ -93,8 +96,12 @@ class Recurrent(Layer):
         for d in (d for layer in self.layers for d in layer):
             D = self.input_size if d in self.layers[0] else self.output_size
             own = self._by_letter[d.name] = {}
-            for letter, shape in cell.shapes(D, H).items():
-                if letter.startswith("b") and not bias:
+            shapes = cell.shapes(D, H)
+            if "U" not in shapes:
+                names = ", ".join(shapes)
+                raise ValueError(f"{cell.name}.shapes: got {names}; want input weights called U")
+            for letter, shape in shapes.items():
+                if is_bias(letter) and not bias:
                     self._absent[letter] = self.backend.put(np.zeros(shape, dtype))
                     continue
                 blocks = cell.gates if shape[0] == len(cell.gates) * H else ()

@@ -181,6 +181,12 @@ def _analytic(
                 f"backward: gave {names}, want gradients by the name of their input, of {list(given)}"
             )
         wanted = {name: g for name, g in found.items() if g is not None}
+        for name in wanted:
+            if given[name].dtype.kind != "f":
+                raise TypeError(
+                    f"backward: gave a gradient of {name}, which is {given[name].dtype}; "
+                    "only floating-point inputs have one"
+                )
         of_inputs = {name: to_host(g).astype(float) for name, g in wanted.items()}
         return of_inputs | {p.name: to_host(p.grad).astype(float) for p in parameters}
     finally:

@@ -1,0 +1,115 @@
+"""Cells that users write: what does not fit is refused, and says what it needs."""
+
+import numpy as np
+import pytest
+
+import minirnn as mr
+from minirnn.gradcheck.proof import Case
+from minirnn.init import is_bias
+
+X = np.ones((3, 2, 4), "float32")
+
+
+def network(cell):
+    return mr.Recurrent(cell, 2, 5, rng=0)
+
+
+class ForwardGives(mr.LSTMCell):
+    """An LSTM whose step forward gives something else for the state."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, P, x, state):
+        new, gates = super().forward(P, x, state)
+        return self.change(*new), gates
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, c: h, r"LSTM\(tanh\)\.forward: gave ndarray, want a tuple \(h, c\)"),
+        (lambda h, c: (h,), r"forward: gave a tuple of 1, want a tuple \(h, c\)"),
+        (lambda h, c: (h, c[:, :1]), r"forward: c is \(5, 1\), want \(5, 4\)"),
+        (lambda h, c: (h, 0.0), r"forward: c is float, want \(5, 4\)"),
+    ],
+)
+def test_a_step_forward_has_to_give_a_state(change, message):
+    with pytest.raises(ValueError, match=message):
+        network(ForwardGives(change)).forward(X)
+
+
+class BackwardGives(mr.RNNCell):
+    """An RNN whose step back gives something else for the old state's gradient."""
+
+    def backward(self, *arguments):
+        dx, (dh,), dP = super().backward(*arguments)
+        return dx, dh, dP
+
+
+def test_a_step_back_has_to_give_a_state():
+    net = network(BackwardGives())
+    ys, _, cache = net.forward(X)
+    with pytest.raises(ValueError, match=r"backward: gave ndarray, want a tuple \(dh,\)"):
+        net.backward(cache, ys)
+
+
+class InPlace(mr.LSTMCell):
+    """An LSTM that adds the second term of dc to its argument."""
+
+    def backward(self, P, x, state, new, gates, dnew):
+        dnew[1][...] += 1
+        return super().backward(P, x, state, new, gates, dnew)
+
+
+def test_a_cell_cannot_write_to_what_belongs_to_its_caller():
+    net = network(InPlace())
+    ys, state, cache = net.forward(X)
+    dstate = tuple(np.zeros_like(part) for part in state)
+    with pytest.raises(ValueError, match="read-only"):
+        net.backward(cache, ys, dstate)
+    assert not any(part.any() for part in dstate)
+
+
+class Renamed(mr.RNNCell):
+    """An RNN with another name for U."""
+
+    def shapes(self, D, H):
+        return {"V" if name == "U" else name: s for name, s in super().shapes(D, H).items()}
+
+
+def test_a_cell_has_to_have_input_weights_and_to_be_an_object():
+    with pytest.raises(ValueError, match="shapes: got V, W, b; want input weights called U"):
+        network(Renamed())
+    with pytest.raises(TypeError, match=r"cell: got the class LSTMCell, want an object of it"):
+        network(mr.LSTMCell)
+
+
+class Scaled(mr.RNNCell):
+    """An RNN with one more parameter, whose name begins like that of a bias."""
+
+    def shapes(self, D, H):
+        return {**super().shapes(D, H), "beta": (H, 1)}
+
+
+def test_a_bias_is_told_by_its_whole_name():
+    net = mr.Recurrent(Scaled(), 2, 5, bias=False, rng=0)
+    assert list(net.named_parameters()) == ["l0.U", "l0.W", "l0.beta"]
+    assert [name for name in ("U", "b", "bw", "b_scale", "beta", "back") if is_bias(name)] == [
+        "b", "bw", "b_scale"
+    ]  # fmt: skip
+
+
+class HalfGradient(mr.LSTMCell):
+    """An LSTM that hands back too little."""
+
+    def backward(self, *arguments):
+        dx, dstate, dP = super().backward(*arguments)
+        return dx / 2 + dx**2, dstate, dP
+
+
+def test_a_sequence_without_a_step_is_no_hint():
+    report = Case(HalfGradient(), "generic", lengths=True).check()
+    assert "x" in str(report)
+    assert "only the sequences" not in str(report)
