@@ -56,7 +56,7 @@ def measure(
         run()
     timed = [(name, clock(name, run)) for name, run in sides.items()]
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < ROUNDS:
+    while sides and (time.perf_counter() < end or min(map(len, times.values())) < ROUNDS):
         for k in rng.permutation(len(sides)):
             name, call = timed[k]
             time.sleep(REST)

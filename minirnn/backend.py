@@ -55,8 +55,8 @@ class Backend:
         """Make this the device on which new arrays are created."""
         if self.xp is np:
             return nullcontext()
-        device: AbstractContextManager[Any] = self._device()
-        return device
+        here: AbstractContextManager[Any] = self.device
+        return here
 
     @contextmanager
     def products(self, precision: str | None) -> Iterator[None]:
@@ -68,7 +68,7 @@ class Backend:
         if precision is None:
             yield
             return
-        cublas, handle = self.xp.cuda.cublas, self._device().cublas_handle
+        cublas, handle = self.xp.cuda.cublas, self.device.cublas_handle
         before = cublas.getMathMode(handle)
         cublas.setMathMode(handle, TF32_MATH)
         try:
@@ -91,7 +91,7 @@ class Backend:
                 f'precision: got "tf32" with dtype {np.dtype(dtype)} on {self.name}, '
                 "which needs float32 on a CUDA device"
             )
-        capability = int(self._device().compute_capability)
+        capability = int(self.device.compute_capability)
         if capability < 80:
             raise ValueError(
                 'precision: got "tf32", which needs compute capability 8.0 or more, '
@@ -99,8 +99,9 @@ class Backend:
             )
         return precision
 
-    def _device(self) -> Any:
-        """The ``cupy.cuda.Device``."""
+    @property
+    def device(self) -> Any:
+        """The ``cupy.cuda.Device``, which the host has none of."""
         return self.xp.cuda.Device(int(self.name.partition(":")[2]))
 
     def put(self, array: Array, dtype: Any = None) -> Array:

@@ -6,9 +6,7 @@ Nothing is written unless tests have passed on a device. conftest.py hands the h
 
 from __future__ import annotations
 
-import datetime
 import json
-import subprocess
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -50,7 +48,10 @@ def pytest_sessionfinish(session: Any) -> None:
     whole = config.option.markexpr == "gpu" and not any("::" in arg for arg in config.args)
     keys = [key for key, tests in needed.items() if tests <= passed]
     if whole and keys and not hasattr(config, "workerinput"):
-        record(keys, device_name(), datetime.date.today().isoformat(), commit())
+        from benchmarks.machine import this_run  # which few sessions of tests need
+
+        run = this_run()
+        record(keys, device_name(), run["date"], run["commit"])
 
 
 def record(
@@ -85,10 +86,3 @@ def device_name() -> str:
     """What the device on which tests run calls itself."""
     properties = get_backend("cuda").xp.cuda.runtime.getDeviceProperties(0)
     return str(properties["name"].decode())
-
-
-def commit() -> str:
-    """Of the sources that were tested; "-dirty" if they were changed since."""
-    command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"

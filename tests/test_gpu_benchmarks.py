@@ -139,6 +139,17 @@ def test_a_side_that_fails_is_left_out_of_its_row_and_told(measured, monkeypatch
     assert "minirnn fused is left out of 4x3x5, RNN: out of memory" in printed
 
 
+def test_a_row_of_the_map_in_which_nothing_can_run_is_kept(measured, monkeypatch):
+    def make(side, *problem):
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(device, "make", make)
+    options = ("--parts", "map", "--sizes", "2x1x4", "--sides", "generic")
+    _, (row,), _ = measured(*options)
+    assert row.left_out == {"generic": "out of memory"}
+    assert row.times == {}
+
+
 def test_a_precision_that_is_refused_is_told_and_left_out(measured, monkeypatch):
     real = mr.LSTM
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -218,6 +219,19 @@ def test_limits_are_those_of_the_device():
     assert "takes compute capability 7.0" in obstacle(
         LSTMCell(), 1, "float32", device_limits(device)
     )
+
+
+def test_copies_of_a_network_share_what_is_compiled():
+    compiled = []
+
+    def raw_module(*, code, options, enable_cooperative_groups):
+        compiled.append(options)
+        return SimpleNamespace(get_function=lambda name: name)
+
+    scan = PersistentScan(LSTMCell(), raw_module, SMALL, lambda *launch: 1)
+    for each in (scan, copy.deepcopy(scan)):
+        assert each._kernel("forward", np.dtype("float32")) == "lstm_forward"
+    assert len(compiled) == 1
 
 
 def test_it_is_chosen_where_it_fits_and_has_passed_on_a_device(monkeypatch):

@@ -449,7 +449,7 @@ def test_kernels_in_tf32_are_refused_for_devices_without_it():
 @pytest.mark.parametrize("scan", [on_device(scan) for scan in ("generic", "fused", "persistent")])
 @each_cell
 @pytest.mark.parametrize("tokens", [False, True], ids=["numbers", "tokens"])
-@pytest.mark.parametrize(("N", "H"), [(9, 17), (33, 65), (37, 257), (70, 600)])
+@pytest.mark.parametrize(("N", "H"), [(9, 17), (33, 65), (37, 257), (70, 600), (64, 256)])
 def test_numbers_of_a_device_are_those_of_tf32(cell, scan, tokens, N, H, rng):
     T, D = 12, 40
     x = rng.integers(0, D, (T, N)) if tokens else rng.standard_normal((T, D, N))
@@ -460,6 +460,8 @@ def test_numbers_of_a_device_are_those_of_tf32(cell, scan, tokens, N, H, rng):
     options = {"device": "cuda", "rng": 0, "scan": scan}
     got = everything(Recurrent(cell, *sizes, precision="tf32", **options), *problem)
     assert_near_float32(cell, got, wanted)
+    if scan != "persistent" and N % 8:
+        return  # the mode of cuBLAS allows tensor cores: where rows are not aligned, it may do without
     for name in ("ys", "l0.W", "l0.reverse.W"):  # nor those of float32: tensor cores were used
         size = np.linalg.norm(wanted[name])
         assert np.linalg.norm(got[name] - wanted[name]) > 2e-5 * size

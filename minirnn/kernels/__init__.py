@@ -127,7 +127,7 @@ def _obstacle(
 
 def _limits(backend: Backend) -> Limits:
     """Of the CUDA device that it computes on."""
-    return device_limits(backend.xp.cuda.Device(int(backend.name.partition(":")[2])))
+    return device_limits(backend.device)
 
 
 def _scan(name: str, cell: Cell, backend: Backend, precision: str | None = None) -> Scan:

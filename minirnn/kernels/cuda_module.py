@@ -55,18 +55,22 @@ def options(dtype: str, act: str, precision: str | None = None) -> tuple[str, ..
 
 
 @cache
-def module(raw_module: Any, name: str, told: tuple[str, ...]) -> Any:
+def module(raw_module: Any, name: str, told: tuple[str, ...], cooperative: bool) -> Any:
     """All kernels of the file `name`; CuPy compiles them at their first use on each device.
 
-    `raw_module` is ``cupy.RawModule``, or what stands in for it; `told` is what `options` gives.
+    `raw_module` is ``cupy.RawModule``, or what stands in for it; `told` is what `options` gives;
+    `cooperative` is for kernels whose blocks wait for each other.
     """
-    return raw_module(code=source(name), options=told)
+    launch = {"enable_cooperative_groups": True} if cooperative else {}
+    return raw_module(code=source(name), options=told, **launch)
 
 
 @cache
-def kernel(raw_module: Any, name: str, told: tuple[str, ...], function: str) -> Kernel:
+def kernel(
+    raw_module: Any, name: str, told: tuple[str, ...], cooperative: bool, function: str
+) -> Kernel:
     """One of them."""
-    found: Kernel = module(raw_module, name, told).get_function(function)
+    found: Kernel = module(raw_module, name, told, cooperative).get_function(function)
     return found
 
 

@@ -70,6 +70,7 @@ class FusedScan:
     """
 
     name = "fused"
+    cooperative = False  # whether the blocks of a kernel wait for each other
     precision: str | None = None  # of products within kernels, of which there are none here
 
     def __init__(self, cell: Cell, raw_module: Any) -> None:
@@ -80,7 +81,7 @@ class FusedScan:
     def _kernel(self, direction: str, dtype: Any) -> Kernel:
         function = f"{self.layout.kernels}_{direction}"
         told = options(dtype.name, self.act, self.precision)
-        return kernel(self.raw_module, f"{self.name}.cu", told, function)
+        return kernel(self.raw_module, f"{self.name}.cu", told, self.cooperative, function)
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None

@@ -8,7 +8,6 @@ beside W at once take more than one launch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -45,12 +44,6 @@ PROBLEM = np.dtype(
 )
 
 
-@cache
-def _cooperative(raw_module: Any) -> Any:
-    """The same, for kernels whose blocks wait for each other."""
-    return partial(raw_module, enable_cooperative_groups=True)
-
-
 def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits, precision: str | None = None) -> str:
     """Why the kernels cannot run a cell of that size on a device; empty if they can."""
     dtype, gates = np.dtype(dtype), len(cell.gates)
@@ -78,6 +71,7 @@ class PersistentScan(FusedScan):
     """
 
     name = "persistent"
+    cooperative = True
 
     def __init__(
         self,
@@ -87,7 +81,7 @@ class PersistentScan(FusedScan):
         occupancy: Occupancy,
         precision: str | None = None,
     ) -> None:
-        super().__init__(cell, _cooperative(raw_module))
+        super().__init__(cell, raw_module)
         self.precision = precision
         self.cell = cell
         self.limits = limits
