@@ -51,6 +51,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("exhibit", nargs="?", choices=EXHIBITS, metavar="EXHIBIT")
     parser.add_argument("--all", action="store_true", help="a table of all exhibits")
     options = command_line.check(parser, parser.parse_args())
+    if options.all and options.exhibit is not None:
+        parser.error(f"argument --all: got {options.exhibit}, too; want one of them")
     options.steps = 30 if options.quick else 150
     return options
 

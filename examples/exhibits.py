@@ -199,9 +199,10 @@ _ALL = (
         LSTMCell.backward,
         "db = da.sum(axis=1, keepdims=True)",
         "db = stack_rows(da_f, da_f, da_f, da_g).sum(axis=1, keepdims=True)",
-        "Four lines for four gates, made by copying the first and changing what differs, except once.",
-        f"{LEARN_DL}, just so; reported [in 2019]({GITHUB}/hanbt/learn_dl/issues/53). numpy-ml added "
-        f"the output gate's bias to three gates, [forward]({GITHUB}/ddbourgin/numpy-ml/issues/42).",
+        "Four lines for four gates, made by copying the first and changing what differs, except twice.",
+        f"{LEARN_DL}, just so; reported [in 2019]({GITHUB}/hanbt/learn_dl/issues/53), mended "
+        f"[in 2026]({GITHUB}/hanbt/learn_dl/pull/63). numpy-ml added the output gate's bias to three "
+        f"gates, [forward]({GITHUB}/ddbourgin/numpy-ml/issues/42).",
         LSTM,
         "only the rows of i, o are wrong",
         "only the rows of i, o are wrong",
@@ -278,7 +279,8 @@ _ALL = (
         "dx = dys = dx_d[d.time] if dx is None else dx + dx_d[d.time]",
         "dx of the first direction is written where dy was, to save memory, and the second direction "
         "reads it as dy.",
-        f"[MXNet]({GITHUB}/apache/mxnet/pull/18203), bidirectional LSTMs of several layers, until 2020.",
+        f"[MXNet]({GITHUB}/apache/mxnet/pull/18203), LSTMs of more than two layers in both directions, "
+        "without oneDNN, until 2020.",
         STACK,
         "a term is missing",
         "a term is missing",
@@ -290,8 +292,8 @@ _ALL = (
         "dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]",
         "dx = dx_d[d.time]",
         "Both directions read x, so dx is a sum; here, the second overwrites the first.",
-        f"[mlpack]({GITHUB}/mlpack/mlpack/pull/1742) left out one direction's part of the gradient of "
-        "the parameters.",
+        f"[mlpack]({GITHUB}/mlpack/mlpack/pull/1742), as one direction's part left out of the gradient "
+        "of the parameters, in 2019.",
         STACK,
         "a term is missing",
         "a term is missing",

@@ -47,7 +47,7 @@ def test_equations_beside_the_readme_are_lines_of_the_code():
 
 
 def test_new_cell_of_the_docs_runs_and_is_proven_in_every_arrangement():
-    names, printed = run("\n".join(blocks("docs/new_cell.md", r"\{code-cell\} ipython3")))
+    names, printed = run("\n".join(blocks("docs/new_cell.md", r"\{code-cell\}")))
     assert "all within 1e-12 by complex step" in printed
     for case in arrangements(names["PeepholeCell"](), "generic"):
         assert case.check().worst <= 1e-12, case

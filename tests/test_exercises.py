@@ -31,6 +31,13 @@ def mended(name):
     return text
 
 
+def run_beside_check(path):
+    """Run an exercise that lies elsewhere."""
+    code = f"import sys, runpy; sys.path.insert(0, {str(FOLDER)!r});"
+    code += f"runpy.run_path({str(path)!r}, run_name='__main__')"
+    return run("-c", code, cwd=path.parent)
+
+
 def test_every_exercise_has_a_solution_and_is_on_the_page():
     assert [name[:2] for name in FILES] == list(HINTS) == [f"0{k}" for k in SOLUTIONS]
     assert re.findall(r"^\| \[(\w+\.py)]", PAGE, re.MULTILINE) == FILES
@@ -48,11 +55,19 @@ def test_exercise_as_given_is_wrong_and_says_where(name, tmp_path):
 @pytest.mark.parametrize("name", FILES)
 def test_solution_is_right(name, tmp_path):
     (tmp_path / name).write_text(mended(name))
-    code = f"import sys, runpy; sys.path.insert(0, {str(FOLDER)!r});"
-    code += f"runpy.run_path({str(tmp_path / name)!r}, run_name='__main__')"
-    done = run("-c", code, cwd=tmp_path)
+    done = run_beside_check(tmp_path / name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("\nRight.\n")
+
+
+def test_gradient_that_is_not_given_is_not_right(tmp_path):
+    text = mended("02_off_by_one.py")
+    assert text.count(', "W": dW}') == 1
+    (tmp_path / "exercise.py").write_text(text.replace(', "W": dW}', "}"))
+    done = run_beside_check(tmp_path / "exercise.py")
+    assert done.returncode == 1, done.stderr
+    assert "W   not checked: backward gave no gradient" in done.stdout
+    assert done.stdout.endswith("\nNot yet.\n")
 
 
 def test_cell_whose_single_step_is_right_is_told_so(tmp_path):

@@ -191,8 +191,17 @@ def test_command_lists_all_and_tabulates_all(tmp_path):
     assert sum(row.split()[-1] == "missed" for row in rows) >= 12
 
 
-def test_command_refuses_an_unknown_exhibit_in_one_line(tmp_path):
-    done = run(ROOT / "examples" / "bug_museum.py", "dropped", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["dropped"], "argument EXHIBIT: invalid choice: 'dropped'"),
+        (["--all", "dropped_dc"], "argument --all: got dropped_dc, too; want one of them"),
+    ],
+)
+def test_command_refuses_an_unknown_exhibit_and_one_among_all_in_one_line(
+    arguments, words, tmp_path
+):
+    done = run(ROOT / "examples" / "bug_museum.py", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "argument EXHIBIT: invalid choice: 'dropped'" in done.stderr
+    assert words in done.stderr

@@ -15,10 +15,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "rtrl.md"
 
 def code_of_the_page():
     """The names that the page's own functions have, without running its measurements."""
-    cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    cells = re.findall(r"```\{code-cell\}\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names = {"np": np}
     for cell in cells:
-        if cell.startswith(("def ", "from minirnn.cells import CELLS")):
+        if "\ndef " in cell:
             exec(compile(cell.split("\nrng = ")[0], str(PAGE), "exec"), names)
     return names
 

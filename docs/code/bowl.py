@@ -11,6 +11,7 @@ import numpy as np
 import minirnn as mr
 
 STEEPNESS = (1.0, 20.0)  # λ
+SIDES = np.diag(np.sqrt(STEEPNESS))  # what the layer reads: two columns
 START = (-4.0, 1.5)
 
 Values = np.ndarray[Any, Any]
@@ -23,9 +24,8 @@ def descend(new_optimizer: NewOptimizer, steps: int = 60) -> Values:
     (V,) = bowl.parameters()
     V.data = np.array([START])
     optimizer, path = new_optimizer([V]), [V.data[0].copy()]
-    x = np.diag(np.sqrt(STEEPNESS))
     for _ in range(steps):
-        pred, cache = bowl.forward(x)
+        pred, cache = bowl.forward(SIDES)
         _, dpred = mr.mse(pred, np.zeros((1, 2)))
         optimizer.zero_grad()
         bowl.backward(cache, dpred)
@@ -37,7 +37,7 @@ def descend(new_optimizer: NewOptimizer, steps: int = 60) -> Values:
 def draw(chosen: Mapping[str, NewOptimizer]) -> None:
     """Draw six paths, each on the bowl's contours, and print how near they come to its middle."""
     across, up = np.meshgrid(np.linspace(-5, 3, 80), np.linspace(-2.5, 2.5, 80))
-    bowl = (STEEPNESS[0] * across**2 + STEEPNESS[1] * up**2) / 2
+    bowl = np.square(np.stack([across, up], axis=-1) @ SIDES).mean(axis=-1)
     size: Any = {"figsize": (9, 4.4), "sharex": True, "sharey": True, "layout": "constrained"}
     figure, axes = plt.subplots(2, 3, **size)
     for ax, (name, new_optimizer) in zip(axes.flat, chosen.items(), strict=True):

@@ -8,7 +8,7 @@ projection of *all* outputs (every element of ys and of the final state), differ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
@@ -49,6 +49,11 @@ class Case:
     tokens: bool = False
     dropout: float = 0.0
     bias: bool = True
+
+    def __repr__(self) -> str:
+        given = [(f.name, getattr(self, f.name), f.default) for f in fields(self)[2:]]
+        changed = [f"{name}={value!r}" for name, value, default in given if value != default]
+        return f"Case({', '.join([self.cell.name, repr(self.scan), *changed])})"
 
     def check(self, seed: int = 0, T: int = 4, D: int = 5, H: int = 2, N: int = 3) -> Report:
         """Check every gradient of this arrangement; see `gradcheck`.
