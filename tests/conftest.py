@@ -13,7 +13,6 @@ from browser import (  # noqa: F401, which pytest finds here by their names
     site,
 )
 from devices import NEEDS_DEVICE
-from helpers import ROOT
 from proven import (  # noqa: F401, which pytest finds here by their names
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
@@ -27,9 +26,8 @@ def rng():
 
 
 @pytest.fixture
-def example(monkeypatch):
+def example():
     """A function that imports a module of examples/ by its name."""
-    monkeypatch.syspath_prepend(ROOT / "examples")
     return importlib.import_module
 
 

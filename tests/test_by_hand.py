@@ -13,8 +13,7 @@ from minirnn.backend import sigmoid
 
 
 @pytest.fixture
-def by_hand(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs" / "code")
+def by_hand():
     return importlib.import_module("by_hand")
 
 

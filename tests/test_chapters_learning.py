@@ -14,7 +14,6 @@ from minirnn.ngram import NGram
 @pytest.fixture
 def chapter(monkeypatch):
     """A function that imports a module of docs/code/ by its name."""
-    monkeypatch.syspath_prepend(ROOT / "docs" / "code")
     monkeypatch.setenv("MPLBACKEND", "agg")
     return importlib.import_module
 

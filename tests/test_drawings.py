@@ -1,15 +1,10 @@
 """The drawings of the book: nothing written in them overlaps, or is cut off."""
 
-import sys
 from itertools import combinations
-from pathlib import Path
-
-import matplotlib.pyplot as plt
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "docs" / "code"))
 
 import drawings
+import matplotlib.pyplot as plt
+import pytest
 
 
 @pytest.mark.parametrize("draw", [drawings.unrolled, drawings.lstm_cell, drawings.gru_cell])

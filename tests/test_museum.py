@@ -1,17 +1,13 @@
 """The bug museum: every mistake is one line, gradcheck sees it, and weak checks miss some."""
 
-import sys
 from dataclasses import replace
 
+import museum
 import numpy as np
 import pytest
-from helpers import ROOT, run, run_example
-
-sys.path.append(str(ROOT / "examples"))
-
-import museum
 from altered import altered
 from exhibits import EXHIBITS
+from helpers import ROOT, run, run_example
 
 import minirnn as mr
 from minirnn.cells import LSTMCell

@@ -1,6 +1,6 @@
 """The short table of docs/proof.md."""
 
-from helpers import ROOT
+import proof_table
 
 PRINTED = """\
 cell                   scan     layers  dirs  lengths         x       h0       c0        U
@@ -13,11 +13,7 @@ worst error 4.1e-15: all within the bar of 1e-12
 """
 
 
-def test_summary_has_the_worst_of_each_cell_and_scan(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs" / "code")
-    monkeypatch.syspath_prepend(ROOT)
-    import proof_table
-
+def test_summary_has_the_worst_of_each_cell_and_scan():
     assert proof_table.summary(PRINTED).splitlines() == [
         "| cell | generic | numpy |",
         "|---|---|---|",

@@ -1,17 +1,12 @@
 """What the pages on the bug museum show: exhibits, what weak checks miss, losses of training."""
 
-import sys
 import textwrap
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML, Markdown, display
-
-sys.path.append(str(Path(__file__).parents[2] / "examples"))
-
 from bug_museum import TASKS, arranged, draw, train_all
 from exhibits import EXHIBITS
+from IPython.display import HTML, Markdown, display
 from museum import WEAK, strong, summary, weak
 
 from minirnn.gradcheck import Report
@@ -34,8 +29,8 @@ def show(*names: str) -> None:
 
 
 def _indented(text: str) -> str:
-    indent = {"initial_indent": " " * 4, "subsequent_indent": " " * 8, "break_on_hyphens": False}
-    return "\n".join(textwrap.fill(line, 90, **indent) for line in text.splitlines())
+    wrapper = textwrap.TextWrapper(90, " " * 4, " " * 8, break_on_hyphens=False)
+    return "\n".join(map(wrapper.fill, text.splitlines()))
 
 
 def table_of_misses() -> dict[str, int]:
@@ -66,7 +61,7 @@ def losses(*names: str, steps: int = 150, seeds: int = 3) -> dict[tuple[str, str
         The mean of the last ten losses of all seeds, by task and name; "right" is with no mistake.
     """
     figure, all_axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    ends = {}
+    ends: dict[tuple[str, str], float] = {}
     for task, axes in zip(TASKS, all_axes, strict=True):
         runs = train_all(task, [EXHIBITS[name] for name in names], steps, range(seeds))
         draw(axes, task, runs)
