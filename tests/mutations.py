@@ -84,6 +84,8 @@ GenericScan.backward: the gradients of the package's own cells always have the r
     without if step is saved.steps[-1]: | if not step is saved.steps[-1]:
     if step is saved.steps[1]: | if step is saved.steps[-2]:
     without refuse_misfits(cell, P, step, dstate, dP_t)
+GenericScan.backward: the package's own cells write to nothing that they are given
+    new, dnew = (step.new, _read_only(dstate)) | new, dnew = (_read_only(step.new), dstate)
 """
 ARGUMENTS: dict[tuple[str, str], str] = {}
 for row in EQUIVALENT.strip().splitlines():
