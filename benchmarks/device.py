@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from minirnn.backend import get_backend
 from . import preset
 from .events import EventClock, kernels
 from .experiment import Experiment
-from .products import Product, limit_products, needed_bytes, needed_flops, numpy_side
+from .options import refuse
+from .products import limit_products, needed_bytes, needed_flops, numpy_side
 from .results import Row
 from .rows import share
 from .sides import HOST, LABELS, TF32, Unavailable, make, network, precision_of, scans
@@ -21,6 +21,8 @@ from .sizes import Size, draw
 from .timing import Side, ratio
 
 PATIENCE = 2.0  # seconds for each row
+ALONE = ("limit", f"limit{TF32}")  # the products alone
+WORK = {"scans": "backward", "map": "backward"}  # of a part, where it is not a whole step
 
 
 class DeviceExperiment(Experiment):
@@ -30,12 +32,25 @@ class DeviceExperiment(Experiment):
     patience = PATIENCE
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.xp = get_backend(self.device).xp
-        clock = EventClock(self.xp)
+        self.backend = get_backend(self.device)
+        self.precisions = self._precisions(options.precision)
+        clock = EventClock(self.backend.xp)
         self.finish = clock.finish
         super().__init__(options, "gpu", clock)
         if not self.with_torch:
             print("kernels are not counted, which takes PyTorch's profiler")
+
+    def _precisions(self, asked: list[str]) -> list[str]:
+        """Those that this device has; a line on TF32 where it has not."""
+        if "tf32" in asked:
+            try:
+                self.backend.check_precision("tf32", "float32")
+            except ValueError as error:
+                if "float32" not in asked:
+                    refuse(f"argument --precision: {error}")
+                print(f"TF32 is left out: {error}")
+                return ["float32"]
+        return asked
 
     def _sides(self) -> list[str]:
         """Those asked for that can run here, in the order of `LABELS`; a line on each of the others."""
@@ -44,7 +59,7 @@ class DeviceExperiment(Experiment):
         found = []
         for side in LABELS:
             name = side.removesuffix(TF32)
-            if side not in HOST and precision_of(side) not in self.options.precision:
+            if side not in HOST and precision_of(side) not in self.precisions:
                 continue
             if name not in chosen:
                 continue
@@ -61,50 +76,62 @@ class DeviceExperiment(Experiment):
         return found
 
     def sides_of(self, part: str) -> list[str]:
-        """Of a part; the map needs no more than our own fastest ones, unless others are asked for."""
-        if part != "map" or self.options.sides:
+        """Of a part, with limits; the map needs our own fastest ones, unless others are asked for."""
+        if part != "map":
+            return self.sides + [side for side in ALONE if precision_of(side) in self.precisions]
+        if self.options.sides:
             return self.sides
         return [side for side in self.sides if side in ("fused", "persistent", *HOST)]
 
     def row(self, name: str, size: Size, cell: str, part: str) -> Row:
         """Measure all sides of a row; one that cannot run is told in a line, and left out of it."""
-        work = {"scans": "backward", "map": "backward"}.get(part, "step")
+        work = WORK.get(part, "step")
         flops, moved = needed_flops(cell, size, work), needed_bytes(cell, size, work)
         row = Row(name, cell, part, size._asdict(), flops, {}, bytes=moved)
-        run = partial(self._side, cell, size, part, work)
         runs: dict[str, Side] = {}
         for side in self.sides_of(part):
             try:
-                runs[side] = run(side)
-                runs[side]()
-                self.finish()
+                runs[side] = self._warm(cell, size, part, side)
             except Exception as error:  # many kinds: memory, a compiler, a device; the run goes on
-                runs.pop(side, None)
                 leave_out(row, side, error)
-        limits = {} if part == "map" else self._limits(limit_products(cell, size, work))
-        row.times = self.meter.times({**runs, **limits})
-        if self.with_torch and part != "map":
-            try:
-                for side in (side for side in runs if side not in HOST):
-                    row.kernels[side] = kernels(runs[side], self.finish)
-            except Exception as error:  # a profiler that cannot run here should not cost the row
-                leave_out(row, "kernels", error)
+        try:
+            row.times = self.meter.times(runs)
+        except Exception as error:
+            leave_out(row, "times", error)
         return row
 
-    def _side(self, cell: str, size: Size, part: str, work: str, side: str) -> Side:
-        if part == "preset":
-            streams = preset.text(size, self.options.seed)
-            return preset.window(cell, size, streams, self.device, side)
-        return make(side, cell, size, draw(size, self.options.seed), self.device)[work]
+    def count(self, row: Row) -> None:
+        """Add the kernels that a call of each side launches; if they cannot be seen, say so.
 
-    def _limits(self, products: list[Product]) -> dict[str, Side]:
-        """The products alone, in each precision; TF32 is PyTorch's to switch on."""
-        limits = {"limit": numpy_side(products, self.xp)}
-        if self.with_torch and "tf32" in self.options.precision:
-            from .torch_sides import torch_limit
+        What the profiler leaves behind may take time of later calls: this is for after the last row.
+        """
+        try:
+            for side in (side for side in row.times if side not in (*HOST, *ALONE)):
+                run = self._warm(row.cell, Size(**row.shape), row.part, side)
+                row.kernels[side] = kernels(run, self.finish)
+        except Exception as error:  # a profiler that cannot run here should not cost the row
+            leave_out(row, "kernels", error)
 
-            limits["limit tf32"] = torch_limit(products, self.device, "limit tf32")
-        return limits
+    def _warm(self, cell: str, size: Size, part: str, side: str) -> Side:
+        """A side of a row, or a limit, which has run once."""
+        work, seed = WORK.get(part, "step"), self.options.seed
+        if side in ALONE:
+            products = numpy_side(limit_products(cell, size, work), self.backend.xp)
+            run = self._in_tf32(products) if precision_of(side) == "tf32" else products
+        elif part == "preset":
+            run = preset.window(cell, size, preset.text(size, seed), self.device, side)
+        else:
+            run = make(side, cell, size, draw(size, seed), self.device)[work]
+        run()
+        self.finish()
+        return run
+
+    def _in_tf32(self, run: Side) -> Side:
+        def in_tf32() -> None:
+            with self.backend.products("tf32"):
+                run()
+
+        return in_tf32
 
 
 def leave_out(row: Row, what: str, error: Exception) -> None:
@@ -124,9 +151,7 @@ def limit(side: str) -> str:
     return "limit" + TF32 * side.endswith(TF32)
 
 
-HEADING = (
-    f"  {'':<26}{'ms':>10}{'PyTorch / it':>23}{'limit':>7}{'TFLOP/s':>9}{'GB/s':>7}{'kernels':>9}"
-)
+HEADING = f"  {'':<26}{'ms':>10}{'PyTorch / it':>23}{'limit':>7}{'TFLOP/s':>9}{'GB/s':>7}"
 
 
 def lines(row: Row, about: str) -> str:
@@ -142,5 +167,11 @@ def lines(row: Row, about: str) -> str:
         if side not in HOST:
             line += f"{share(row, least, side):>7.0%}" if least in row.times else f"{'':>7}"
             line += f"{row.flops / seconds / 1e12:>9.2f}{row.bytes / seconds / 1e9:>7.0f}"
-        text.append(f"{line}{row.kernels.get(side, ''):>9}".rstrip())
+        text.append(line.rstrip())
     return "\n".join(text)
+
+
+def launched(row: Row) -> str:
+    """The kernels of a row as text."""
+    counts = (f"{LABELS[side]} {count:g}" for side, count in row.kernels.items())
+    return f"  {row.part} {row.size}, {row.cell}: {'; '.join(counts) or 'unknown'}"

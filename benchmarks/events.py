@@ -80,7 +80,7 @@ def traced(run: Side, finish: Side) -> list[dict[str, Any]]:
     """What happened in some calls, as Chrome's format of traces has it."""
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA]) as found:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
         for _ in range(TRACED):
             run()
         finish()

@@ -18,7 +18,9 @@ and for each side of a row:
                 share of the side's: 100 % would be a network in which nothing else costs time
   TFLOP/s       operations of these products per second
   GB/s          bytes per second that have to be moved if W and the state stay on the chip
-  kernels       launched by one call, as CUDA's tracing counts them; copies and fills are not among them
+
+At the end, after all times, the kernels that one call of each side launches are counted, as CUDA's
+tracing sees them; copies and fills are not among them.
 
 The formulas of operations and bytes are needed_flops and needed_bytes in benchmarks/products.py. Inputs
 that are data get no gradient. Batches are on the device beforehand (but for the preset), on each side
@@ -34,7 +36,8 @@ from pathlib import Path
 from minirnn.backend import get_backend
 
 from . import crossover, table
-from .device import HEADING, PATIENCE, DeviceExperiment, lines
+from .device import HEADING, PATIENCE, DeviceExperiment, launched, lines
+from .machine import precision_forced
 from .options import refuse
 from .sizes import CELLS, MAP, PRESET, SCANS, SIZES, Size, layer
 
@@ -77,6 +80,9 @@ def run(options: argparse.Namespace) -> None:
         get_backend("cuda")
     except RuntimeError as error:
         refuse(str(error))
+    forced = precision_forced()
+    if forced:
+        refuse(forced)
     parts = chosen(options)
     experiment = DeviceExperiment(options)
     if options.add:
@@ -86,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
             refuse(f"argument --add: {error}")
         except OSError as error:
             refuse(f"argument --add: {options.add}: {error.strerror}")
+    measured = []
     for part, sizes in parts.items():
         print(f"\n{part}\n{HEADING}")
         for name, size in sizes.items():
@@ -93,6 +100,13 @@ def run(options: argparse.Namespace) -> None:
                 row = experiment.row(name, size, cell, part)
                 experiment.results.add(row)
                 print(lines(row, str(size)), flush=True)
+                measured.append(row)
+    if experiment.with_torch:
+        print("\nkernels of a call")
+        for row in (row for row in measured if row.part != "map"):
+            experiment.count(row)
+            experiment.results.add(row)
+            print(launched(row), flush=True)
     if experiment.folder:
         header, rows = experiment.results.header, experiment.results.rows
         crossover.draw(header, rows, experiment.folder, "gpu-map")

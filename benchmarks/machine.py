@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import re
 import shlex
@@ -24,6 +25,7 @@ from .events import stream_differs
 
 ROOT = Path(__file__).parent.parent
 DRIVER = Path("/proc/driver/nvidia/version")
+PRECISION = ("CUPY_TF32", "NVIDIA_TF32_OVERRIDE")  # of all products, in the environment
 
 
 def machine(device: str, with_torch: bool) -> dict[str, str]:
@@ -119,6 +121,14 @@ def torch_missing(device: str) -> str | None:
         if stream_differs(get_backend(device).xp):
             return "PyTorch does not use CuPy's stream, so that events miss it, and is left out"
     return None
+
+
+def precision_forced() -> str | None:
+    """Why rows would not be of the precision that they say; None if they are."""
+    found = [f"{name}={os.environ[name]}" for name in PRECISION if name in os.environ]
+    if not found:
+        return None
+    return f"{', '.join(found)} in the environment decides whether products are in TF32: unset it"
 
 
 def use_threads(count: int | str | None, stack: ExitStack) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from itertools import starmap
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from minirnn.backend import Array
 from minirnn.products import steps_at_once
 
 from .sizes import CELLS, Size
@@ -116,16 +116,11 @@ def needed_bytes(cell: str, size: Size, part: str) -> int:
     return 4 * total
 
 
-def products_side(
-    products: list[Product], filled: Callable[[tuple[int, int]], Any], matmul: Callable[..., Any]
-) -> Side:
-    """Return a function that makes all of `products`, and nothing else.
+def numpy_side(products: list[Product], xp: ModuleType = np) -> Side:
+    """Return a function that makes `products` in float32, with NumPy or CuPy, and nothing else."""
 
-    Args:
-        products: in their order.
-        filled: makes a matrix of that shape, on any device.
-        matmul: of two such, with ``out=``.
-    """
+    def filled(shape: tuple[int, int]) -> Array:
+        return xp.full(shape, 0.5, "float32")
 
     def prepare(rows: int, inner: int, columns: int, times: int, transposed: bool) -> Side:
         a, out = filled((rows, inner)), filled((rows, columns))
@@ -133,7 +128,7 @@ def products_side(
 
         def run() -> None:
             for _ in range(times):
-                matmul(a, second, out=out)
+                xp.matmul(a, second, out=out)
 
         return run
 
@@ -144,11 +139,6 @@ def products_side(
             run()
 
     return run_all
-
-
-def numpy_side(products: list[Product], xp: ModuleType = np) -> Side:
-    """The same with NumPy, or with CuPy, in float32."""
-    return products_side(products, lambda shape: xp.full(shape, 0.5, "float32"), xp.matmul)
 
 
 class Large(NamedTuple):

@@ -14,7 +14,6 @@ from torch import nn
 
 from minirnn.data import Streams
 
-from .products import Product, products_side
 from .sides import CLIP, LR, Parts, Unavailable, precision_of
 from .sizes import DROPOUT, Data, Size
 from .timing import Side
@@ -107,12 +106,3 @@ def torch_window(cell: str, size: Size, streams: Streams, device: str, side: str
         k = (k + 1) % len(streams)
 
     return with_precision(window, side)
-
-
-def torch_limit(products: list[Product], device: str, side: str) -> Side:
-    """The products alone."""
-
-    def filled(shape: tuple[int, int]) -> torch.Tensor:
-        return torch.full(shape, 0.5, device=device)
-
-    return with_precision(products_side(products, filled, torch.matmul), side)

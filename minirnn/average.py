@@ -34,6 +34,11 @@ class Average:
         self.steps = 0
         self._values = [_copy(p) for p in self.parameters]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
+        pairs = zip(self.parameters, self._values, strict=True)
+        self._values = [p.backend.put(value) for p, value in pairs]
+
     def update(self) -> None:
         """Take the parameters as they are now into the average."""
         self.steps += 1

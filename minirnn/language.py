@@ -45,7 +45,7 @@ class LanguageModel(Model):
         share: the output layer's V is the embedding's matrix (tied weights, Press & Wolf 2017): E is H.
         dropout: share set to zero between layers, after the last, and after an embedding;
             Zaremba et al. 2014. Only where `forward` is given a `dropout_rng`.
-        dtype, device, rng: as for `Recurrent`.
+        dtype, device, rng, precision: as for `Recurrent`.
 
     Layers: ``embed`` (if there is one), ``rnn``, ``drop``, ``out``.
 
@@ -70,6 +70,7 @@ class LanguageModel(Model):
         dtype: Any = "float32",
         device: str = "cpu",
         rng: Rng = None,
+        precision: str | None = None,
     ) -> None:
         network = of_cell(cell)
         checks.whole_number("num_tokens", num_tokens)
@@ -94,11 +95,12 @@ class LanguageModel(Model):
             hidden_size,
             num_layers,
             dropout=dropout if num_layers > 1 else 0.0,
+            precision=precision,
             **where,
         )
         layers["drop"] = Dropout(dropout)
         shared = layers["embed"] if share else None
-        layers["out"] = Linear(hidden_size, num_tokens, share=shared, **where)
+        layers["out"] = Linear(hidden_size, num_tokens, share=shared, precision=precision, **where)
         super().__init__(**layers)
         length = embedding**0.5 if embedding and not share else 1.0  # of a column that U is given
         spread_tokens(self.rnn, random, length)

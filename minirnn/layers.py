@@ -145,7 +145,7 @@ class Linear(StatelessLayer):
         own_arrays = [p.data for p in self.parameters()]
         X = xp.empty((self.input_size, T * N), x.dtype)  # a copy of x, with time beside the batch
         Y = xp.empty((self.output_size, T * N), xp.result_type(x, *own_arrays))
-        with blas_alone_for(self._V.size * T * N), self.backend.products(self.precision):
+        with blas_alone_for(X, self._V.size * T * N), self.backend.products(self.precision):
             if x.ndim == 2:
                 X[...] = x
                 self._fill(Y, X)
@@ -178,7 +178,7 @@ class Linear(StatelessLayer):
             xp.matmul(V.T, dY[:, own], out=dX[:, own])
             return xp.matmul(dY[:, own], X[:, own].T)
 
-        with blas_alone_for(V.size * X.shape[1]), self.backend.products(self.precision):
+        with blas_alone_for(X, V.size * X.shape[1]), self.backend.products(self.precision):
             for dV in parallel(products, shares(X, X.shape[1], -(-LEAST // V.size))):
                 self._V.grad += dV
         if self._b is not None:

@@ -67,6 +67,10 @@ class Optimizer:
             f"{type(self).__name__}(rate {self.rate:g}, {size:,} numbers, {self.steps} steps made)"
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
+        self._state = {slot: self.backend.put(array) for slot, array in self._state.items()}
+
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""

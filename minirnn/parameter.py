@@ -23,9 +23,14 @@ class Storage:
     """One-dimensional arrays for the values and the gradients of parameters that lie together."""
 
     def __init__(self, size: int, dtype: Any, backend: Backend) -> None:
+        self.backend = backend
         with backend.active():
             self.data = backend.xp.zeros(size, dtype)
             self.grad = backend.xp.zeros(size, dtype)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
+        self.data, self.grad = self.backend.put(self.data), self.backend.put(self.grad)
 
 
 class Parameter:

@@ -188,12 +188,13 @@ def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result
     return [first, *(other.result() for other in others)]
 
 
-def blas_alone_for(multiplications: int) -> AbstractContextManager[Any]:
+def blas_alone_for(array: Array, multiplications: int) -> AbstractContextManager[Any]:
     """BLAS with one thread, for a product that it would split while this package's threads are in use.
 
-    Its own threads would then spin beside those for a good part of a second.
+    Its own threads would then spin beside those for a good part of a second. Products of an `array` on
+    a device are not BLAS's.
     """
-    split = multiplications > BLAS_SPLITS and thread_count()
+    split = multiplications > BLAS_SPLITS and array_module(array) is np and thread_count()
     return _blas_alone if split else nullcontext()
 
 

@@ -110,6 +110,10 @@ class Recurrent(Layer):
                 own[letter] = Parameter(name, value.astype(dtype), self.backend, blocks)
                 self._parameters[name] = own[letter]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
+        self._absent = {letter: self.backend.put(zeros) for letter, zeros in self._absent.items()}
+
     def __repr__(self) -> str:
         return (
             f"{self.cell.name}: {self.input_size} -> {self.hidden_size}, {self.num_layers} layer(s), "

@@ -44,7 +44,7 @@ class EncoderDecoder(Model):
         bidirectional: the encoder reads the source both ways, with H/2 units in each direction: on
             top of one another they are the decoder's state.
         attention: with it, or without.
-        dtype, device, rng: as for `Recurrent`.
+        dtype, device, rng, precision: as for `Recurrent`. Attention multiplies in `dtype`.
 
     Layers: ``encoder``, ``decoder``, with attention ``attention`` and ``combine``, and ``out``.
 
@@ -70,6 +70,7 @@ class EncoderDecoder(Model):
         dtype: Any = "float32",
         device: str = "cpu",
         rng: Rng = None,
+        precision: str | None = None,
     ) -> None:
         network = of_cell(cell)
         checks.whole_number("source_tokens", source_tokens)
@@ -81,7 +82,7 @@ class EncoderDecoder(Model):
                 "half of it for each direction"
             )
         random = generator(rng)
-        where = {"dtype": dtype, "device": device, "rng": random}
+        where = {"dtype": dtype, "device": device, "rng": random, "precision": precision}
         layers: dict[str, Any] = {}
         of_each = H // 2 if bidirectional else H
         layers["encoder"] = network(source_tokens, of_each, num_layers, bidirectional, **where)

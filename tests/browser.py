@@ -21,13 +21,6 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 MATHS_WAIT = 60_000  # milliseconds
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where the site is, and where pictures of it go."""
-    group = parser.getgroup("site")
-    group.addoption("--site", type=Path, help="the built site; without it, the tests build it")
-    group.addoption("--screenshots", type=Path, help="folder for pictures of every page")
-
-
 def unavailable(request: pytest.FixtureRequest, reason: str) -> None:
     """Skip, or fail where the tests of the site were asked for by name."""
     if request.config.option.site:

@@ -1,23 +1,28 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and options of the command line."""
 
 import importlib
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import stand_in as stand_in_for_cupy
-from browser import (  # noqa: F401, which pytest finds here by their names
-    browser_page,
-    chromium,
-    pytest_addoption,
-    site,
-)
+from browser import browser_page, chromium, site  # noqa: F401, which pytest finds here by their names
 from devices import NEEDS_DEVICE
 from proven import (  # noqa: F401, which pytest finds here by their names
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
     pytest_sessionfinish,
 )
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("minirnn")
+    group.addoption("--site", type=Path, help="the built site; without it, the tests build it")
+    group.addoption("--screenshots", type=Path, help="folder for pictures of every page")
+    group.addoption(
+        "--commit", help="of the sources, for the list of proofs, where git cannot tell"
+    )
 
 
 @pytest.fixture

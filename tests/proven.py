@@ -50,7 +50,7 @@ def pytest_sessionfinish(session: Any) -> None:
     if whole and keys and not hasattr(config, "workerinput"):
         from benchmarks.machine import this_run  # which few sessions of tests need
 
-        run = this_run()
+        run = this_run(config.option.commit)
         record(keys, device_name(), run["date"], run["commit"])
 
 

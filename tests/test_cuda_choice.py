@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from types import ModuleType, SimpleNamespace
 
 import cuda_on_host
@@ -84,6 +85,23 @@ def test_where_kernels_cannot_run_is_said():
             choose(CELLS[0], CUDA, scan)
 
 
+@pytest.mark.parametrize(
+    ("kernels", "file"),
+    [
+        ("fused", "fused.cu"),
+        ("fused", "cuda_module.py"),
+        ("persistent", "persistent_plan.py"),
+        ("persistent tf32", "in_precision.py"),
+        ("persistent tf32", "../backend.py"),
+        ("elementwise", "../optim.py"),
+    ],
+)
+def test_a_proof_is_of_the_sources_as_they_are(kernels, file, monkeypatch):
+    before, real = cuda_module.digest(kernels), cuda_module.source
+    monkeypatch.setattr(cuda_module, "source", lambda name: real(name) + "\n" * (name == file))
+    assert cuda_module.digest(kernels) != before
+
+
 def test_the_list_of_passes_and_the_page_say_the_same():
     entries = json.loads(cuda_module.PROVEN.read_text())
     assert proven.table(entries) in proven.PAGE.read_text()
@@ -118,11 +136,13 @@ def test_only_passing_every_test_counts(markexpr, args, results, written, monkey
     for name, empty in (("needed", {("fused", "RNN"): {"0", "1"}}), ("passed", set())):
         monkeypatch.setattr(proven, name, empty)
     calls = []
-    monkeypatch.setattr(proven, "record", lambda keys, *rest: calls.append(keys))
+    monkeypatch.setattr(proven, "record", lambda *what: calls.append(what))
     monkeypatch.setattr(proven, "device_name", lambda: "card")
     for k, outcome in enumerate(results):
         report = SimpleNamespace(nodeid=str(k), when="call", passed=outcome == "passed")
         proven.pytest_runtest_logreport(report)
-    config = SimpleNamespace(option=SimpleNamespace(markexpr=markexpr), args=args)
+    option = SimpleNamespace(markexpr=markexpr, commit="c0")
+    config = SimpleNamespace(option=option, args=args)
     proven.pytest_sessionfinish(SimpleNamespace(config=config))
-    assert calls == ([[("fused", "RNN")]] if written else [])
+    today = date.today().isoformat()
+    assert calls == ([([("fused", "RNN")], "card", today, "c0")] if written else [])

@@ -1,6 +1,7 @@
 """Losses, training, saving, data and pictures: the same on a device as on the host."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -91,6 +92,27 @@ def test_models_are_saved_loaded_and_copied(device, tmp_path):
     x = on.normal(5, 3, 2)
     ys = [mr.to_host(m.rnn.forward(x)[0]) for m in (model, copy.deepcopy(model))]
     assert ys[0].tobytes() == ys[1].tobytes()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda them: pickle.loads(pickle.dumps(them))])
+def test_copies_and_pickles_go_on_training_where_the_first_ones_are(copied, device):
+    on = Place(device)
+    rnn, out = mr.LSTM(3, 4, bias=False, **on.options), mr.Linear(4, 2, **on.options)
+    model = mr.Model(rnn=rnn, out=out)
+    first = model, mr.Adam(model.parameters(), 0.1), mr.Average(model.parameters())
+    x = on.normal(5, 3, 2)
+
+    def train(model, optimizer, average):
+        ys, _, cache = model.rnn.forward(x)
+        model.rnn.backward(cache, ys)
+        optimizer.step()
+        average.update()
+        return leaves([model.state_dict(), optimizer.state_dict(), average.state_dict()])
+
+    train(*first)
+    twins = copied(first)
+    for a, b in zip(train(*first), train(*twins), strict=True):
+        assert a.tobytes() == b.tobytes()
 
 
 def test_values_are_looked_at_when_asked_for(device):

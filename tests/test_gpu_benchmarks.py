@@ -12,7 +12,18 @@ from test_benchmarks import mistake
 from test_cuda_kernels import no_compiler
 
 import minirnn as mr
-from benchmarks import __main__, crossover, device, events, gpu, preset, products, results, sizes
+from benchmarks import (
+    __main__,
+    crossover,
+    device,
+    events,
+    gpu,
+    preset,
+    products,
+    results,
+    rows,
+    sizes,
+)
 from benchmarks.sides import TF32
 
 OURS = ["generic", "fused", "persistent"]
@@ -86,7 +97,7 @@ def test_pytorch_and_tf32_are_beside_them(measured, monkeypatch):
         precisions.add((options.get("scan"), precision))
         return real(*arguments, **options)
 
-    for name in ("torch_parts", "torch_window", "torch_limit"):
+    for name in ("torch_parts", "torch_window"):
         monkeypatch.setattr(torch_sides, name, partial(on_host, getattr(torch_sides, name)))
     for cell in sizes.CELLS:
         monkeypatch.setattr(mr, cell, partial(layer, getattr(mr, cell)))
@@ -137,6 +148,87 @@ def test_a_side_that_fails_is_left_out_of_its_row_and_told(measured, monkeypatch
     assert row.left_out == {"fused": "out of memory"}
     assert list(row.times) == ["generic", "numpy", "limit"]
     assert "minirnn fused is left out of 4x3x5, RNN: out of memory" in printed
+
+
+def test_limits_or_times_that_fail_are_left_out_and_the_run_goes_on(measured, monkeypatch):
+    def full(*arguments):
+        raise MemoryError("out of memory")
+
+    which = ("--parts", "scans", "--sides", "generic", "--precision", "float32")
+    with monkeypatch.context() as patched:
+        patched.setattr(device, "numpy_side", full)
+        _, found, _ = measured(*which)
+    assert [row.left_out for row in found] == [{"limit": "out of memory"}] * 3
+    assert [list(row.times) for row in found] == [["generic"]] * 3
+    monkeypatch.setattr(rows.Meter, "times", full)
+    _, found, _ = measured(*which)
+    assert [row.left_out for row in found] == [{"times": "out of memory"}] * 3
+    assert [row.times for row in found] == [{}] * 3
+
+
+def test_the_limit_is_measured_in_both_precisions(measured, paper):
+    paper.products.clear()
+    _, (row,), _ = measured("--parts", "scans", "--cells", "RNN", "--sides", "generic")
+    assert list(row.times) == ["generic", "limit", "limit tf32"]
+    _, dW_dU, _ = products.limit_products("RNN", gpu.QUICK["scans"]["4x3x5"], "backward")
+    shape = dW_dU.rows, dW_dU.columns  # both at once, which is what the limit alone does
+    assert {tf32 for found, tf32 in paper.products if found == shape} == {True, False}
+
+
+def test_a_device_without_tf32_leaves_it_out_everywhere(measured, paper, monkeypatch, capsys):
+    monkeypatch.setattr(paper.Device, "compute_capability", "75")
+    monkeypatch.setattr("benchmarks.experiment.torch_missing", lambda device: None)
+    monkeypatch.setattr("benchmarks.experiment.machine", lambda *about: {})
+    monkeypatch.setattr(device.DeviceExperiment, "count", lambda experiment, row: None)
+    real, asked = device.make, []
+
+    def make(side, *problem):
+        asked.append(side)
+        return real("generic" if side.startswith("torch") else side, *problem)
+
+    monkeypatch.setattr(device, "make", make)
+    which = ("--parts", "scans", "--cells", "RNN", "--sides", "generic", "torch")
+    _, (row,), printed = measured(*which)
+    assert list(row.times) == ["generic", "torch", "limit"]
+    assert asked == ["generic", "torch"]
+    why = 'precision: got "tf32", which needs compute capability 8.0 or more, and cuda:0 has 7.5'
+    assert f"TF32 is left out: {why}\n" in printed
+    said = mistake(monkeypatch, capsys, "gpu", "--quick", "--precision", "tf32")
+    assert said.endswith(f"argument --precision: {why}")
+
+
+@pytest.mark.parametrize("name", ["CUPY_TF32", "NVIDIA_TF32_OVERRIDE"])
+def test_an_environment_that_decides_on_tf32_is_refused(name, paper, monkeypatch, capsys):
+    monkeypatch.setenv(name, "1")
+    small = ("--parts", "scans", "--cells", "RNN", "--sides", "generic")
+    said = mistake(monkeypatch, capsys, "gpu", "--quick", *FAST, *small)
+    assert said.startswith(f"python -m benchmarks: {name}=1 in the environment decides whether")
+
+
+def test_kernels_are_counted_when_all_times_are_there(measured, monkeypatch):
+    monkeypatch.setattr("benchmarks.experiment.torch_missing", lambda device: None)
+    monkeypatch.setattr("benchmarks.experiment.machine", lambda *about: {})
+    log, times = [], rows.Meter.times
+
+    def timed(meter, sides):
+        log.append("timed")
+        return times(meter, sides)
+
+    def trace(run, finish):
+        log.append("traced")
+        return [{"cat": "kernel"}] * 6
+
+    monkeypatch.setattr(rows.Meter, "times", timed)
+    monkeypatch.setattr(events, "traced", trace)
+    which = ("--parts", "scans", "step", "map", "--cells", "RNN", "LSTM", "--sides", "generic")
+    _, found, printed = measured(*which, "--precision", "float32")
+    assert log == ["timed"] * len(found) + ["traced"] * 4
+    assert {row.part: row.kernels for row in found} == {
+        "scans": {"generic": 2},
+        "step": {"generic": 2},
+        "map": {},
+    }
+    assert "\nkernels of a call\n  scans 4x3x5, RNN: minirnn generic 2\n" in printed
 
 
 def test_a_row_of_the_map_in_which_nothing_can_run_is_kept(measured, monkeypatch):
@@ -320,11 +412,9 @@ def test_scans_on_the_cpu_are_timed_by_the_wall_clock():
 
 
 @pytest.mark.torch
-def test_a_trace_of_pytorch_has_categories(monkeypatch):
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_a_trace_of_pytorch_has_categories():
     torch = pytest.importorskip("torch")
-    activities = torch.profiler.ProfilerActivity
-    fake = SimpleNamespace(CUDA=activities.CPU)  # there is no device to trace
-    monkeypatch.setattr(torch.profiler, "ProfilerActivity", fake)
     found = events.traced(lambda: torch.ones(2) + 1, lambda: None)
     added = [event for event in found if event.get("name") == "aten::add"]
     assert [event["cat"] for event in added] == ["cpu_op"] * events.TRACED

@@ -380,6 +380,23 @@ def test_a_product_of_linear_is_not_split_by_blas(monkeypatch, N, used, rng):
     assert set(found) == {used}  # a tiny one is not worth asking
 
 
+@pytest.mark.parametrize(("device", "times"), [("cpu", 2), ("cuda:1", 0)])
+def test_a_product_on_a_device_leaves_blas_as_it_was(device, times, stand_in, monkeypatch, rng):
+    entered, enter = [], pool.BlasAlone.__enter__
+
+    def noted(blas_alone):
+        entered.append(device)
+        enter(blas_alone)
+
+    layer = mr.Linear(128, 64, device=device, rng=0)
+    x = mr.to_device(rng.standard_normal((128, 60), dtype="f"), device)
+    with mr.threads(2):
+        monkeypatch.setattr(pool.BlasAlone, "__enter__", noted)
+        y, cache = layer.forward(x)
+        layer.backward(cache, y)
+    assert len(entered) == times
+
+
 def test_threads_of_the_user_leave_blas_as_it_was(monkeypatch):
     monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
     barrier, found = threading.Barrier(3, timeout=60), []

@@ -12,11 +12,12 @@ from typing import Any
 
 NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
 ACTS = {"tanh": "Tanh", "relu": "Relu"}
-FILES = {  # that the kernels of a name are made of, with what those include
+FILES = {  # that the kernels of a name are made of besides this one, with what those include
     "fused": ("fused.cu", "fused_scan.py"),
     "persistent": ("persistent.cu", "persistent_scan.py", "persistent_plan.py", "fused_scan.py"),
     "elementwise": ("elementwise.py", "../losses.py", "../clip.py", "../optim.py"),
 }
+IN_PRECISION = ("in_precision.py", "../backend.py")  # what those of a precision have, too
 PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
 
 # (the grid, the threads of a block, the arguments): launches the kernel on the current device
@@ -43,7 +44,7 @@ def title(scan: str, precision: str | None) -> str:
 def digest(name: str) -> str:
     """Twelve letters that stand for the kernels with this `title`, and for all that launches them."""
     scan, _, precision = name.partition(" ")
-    files = (*FILES[scan], "in_precision.py") if precision else FILES[scan]
+    files = (Path(__file__).name, *FILES[scan], *(IN_PRECISION if precision else ()))
     text = "".join(source(file) for file in files)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

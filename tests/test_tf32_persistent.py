@@ -1,0 +1,194 @@
+"""The persistent kernels in TF32, whose products are their own, run on the host thread by thread."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import cuda_threads_on_host
+import numpy as np
+import nvrtc
+import pytest
+from helpers import all_same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scans import assert_close_in_norm, assert_near_float32, everything
+from stand_in import to_tf32
+from test_cuda_kernels import assert_agrees, each_cell, no_compiler, problems
+
+from minirnn.cells import RNNCell
+from minirnn.kernels import cuda_module, persistent_scan
+from minirnn.kernels.persistent_plan import ON_TENSOR_CORES, Limits, divide, layout
+from minirnn.kernels.persistent_scan import PersistentScan
+from minirnn.recurrent import Recurrent
+
+H200 = Limits(132, 227 * 1024)
+SMALL = Limits(4, 12000, 64)  # a device with warps, as large as the host can play
+
+
+class Rounded(np.ndarray):
+    """A matrix that multiplies as tensor cores do."""
+
+    def __matmul__(self, other):
+        return to_tf32(np.asarray(self)) @ to_tf32(other)
+
+
+class Reference:
+    """The generic scan with W h and Wᵀ da in TF32, and all else in float32."""
+
+    name = "generic"
+
+    def __init__(self, scan):
+        self.scan = scan
+
+    def forward(self, cell, P, *rest):
+        return self.scan.forward(cell, P | {"W": P["W"].view(Rounded)}, *rest)
+
+    def backward(self, *arguments):
+        return self.scan.backward(*arguments)
+
+
+def reference(cell, *sizes, **options):
+    net = Recurrent(cell, *sizes, scan="generic", **options)
+    net.scan = Reference(net.scan)
+    return net
+
+
+def persistent(cell, device, *sizes, **options):
+    """A network with the persistent scan in TF32 on the host, thread by thread."""
+    net = Recurrent(cell, *sizes, scan="generic", **options)
+    raw_module = cuda_threads_on_host.RawModule
+    net.scan = PersistentScan(cell, raw_module, SMALL, lambda *launch: 1, "tf32")
+    return net
+
+
+def assert_multiplies_alike(cell, p):
+    """That all is as good as equal to what the same factors give, rounded in the same way.
+
+    One that lies halfway between two numbers of TF32 may fall to either side, which is 2^-10 of it.
+    """
+    tol = 1e-5 + 2**-10 / np.sqrt(p.N * p.H)
+    how = {"plain": reference, "close": assert_close_in_norm}
+    assert_agrees(persistent, cell, "cpu", "float32", tol, p, **how)
+
+
+@no_compiler
+@each_cell
+@given(p=problems(T=(1, 3), N=(1, 20), D=(1, 3), H=(1, 21), layers=(1, 1)))
+@settings(max_examples=12, deadline=None, derandomize=True)
+def test_any_problem_is_multiplied_alike(cell, p):
+    assert_multiplies_alike(cell, p)
+
+
+@st.composite
+def divided(draw):
+    """A problem, and one way to divide its work."""
+    p = draw(problems(T=(1, 3), N=(1, 20), D=(1, 2), H=(1, 40), layers=(1, 1)))
+    blocks = draw(st.integers(1, min(p.H, 3)))
+    columns = draw(st.integers(-(-p.N // 3), p.N))
+    groups = draw(st.integers(1, min(max(1, 4 // blocks), -(-p.N // columns))))
+    roomy = Limits(4, 1 << 20, 64)
+    gates = 4  # of the largest cell: for the others there is room to spare
+    plan = layout(blocks, groups, columns, gates, p.H, 4, roomy, ON_TENSOR_CORES)
+    changes = {"chunk": 8 * draw(st.integers(1, plan.chunk // 8))}
+    changes |= {name: draw(st.integers(1, 3)) for name in ("slices", "back_slices")}
+    p.plan = plan._replace(**changes)
+    return p
+
+
+@no_compiler
+@each_cell
+@given(p=divided())
+@settings(max_examples=12, deadline=None, derandomize=True)
+def test_any_division_of_the_work_is_multiplied_alike(cell, p):
+    with patch.object(persistent_scan, "divide", lambda *problem: p.plan):
+        assert_multiplies_alike(cell, p)
+
+
+@no_compiler
+@each_cell
+def test_it_is_near_float32(cell, rng):
+    T, N, D, H = 8, 9, 5, 37
+    x, dys = rng.standard_normal((T, D, N)), rng.standard_normal((T, H, N))
+    problem = x, None, rng.integers(0, T + 1, N), dys, None
+    plain = Recurrent(cell, D, H, scan="generic", rng=0)
+    got = everything(persistent(cell, "cpu", D, H, rng=0), *problem)
+    assert_near_float32(cell, got, everything(plain, *problem))
+
+
+@no_compiler
+@pytest.mark.parametrize(("N", "H"), [(1, 1), (8, 16), (9, 17), (33, 40), (70, 7)])
+def test_whole_numbers_are_multiplied_without_any_error(N, H, rng):
+    """They need no rounding, so that each number of each product has to be in its place."""
+    T, D = 3, 2
+    plain = Recurrent(RNNCell("relu"), D, H, scan="generic", rng=0)
+    net = persistent(RNNCell("relu"), "cpu", D, H, rng=0)
+    for p, q in zip(plain.parameters(), net.parameters(), strict=True):
+        few = rng.random(p.shape) < 4 / p.shape[1]
+        p.data[...] = q.data[...] = rng.integers(-2, 3, p.shape) * few
+    x, dys = rng.integers(-3, 4, (T, D, N)), rng.integers(-3, 4, (T, H, N))
+    problem = x.astype(float), None, None, dys.astype(float), None
+    wanted, got = everything(plain, *problem), everything(net, *problem)
+    assert max(np.abs(value).max() for value in wanted.values()) < 2048
+    for name, value in wanted.items():
+        assert np.array_equal(got[name], value), name
+
+
+@no_compiler
+@each_cell
+def test_the_same_bits_each_time(cell, rng):
+    T, N, H = 3, 9, 17
+    net = persistent(cell, "cpu", 3, H, rng=0)
+    problem = rng.standard_normal((T, 3, N)), None, None, rng.standard_normal((T, H, N)), None
+    first = everything(net, *problem)
+    assert all(all_same_bits(first, everything(net, *problem)) for _ in range(2))
+
+
+@pytest.mark.parametrize("gates", [1, 3, 4])
+@given(H=st.integers(1, 1400), N=st.integers(1, 3000))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_a_division_fits_on_the_device_and_its_tiles_leave_nothing_out(gates, H, N):
+    plan = divide(gates, H, N, 4, H200, True)
+    if plan is None:
+        assert H > 1300
+        return
+    assert plan.blocks <= H
+    assert plan.blocks * plan.groups <= H200.multiprocessors
+    assert plan.shared_memory(gates, H, 4) <= H200.shared_memory
+    assert plan.columns <= plan.across <= H200.threads
+    assert plan.across % 8 == plan.chunk % 8 == 0
+    assert plan.pitch >= -(-H // 16) * 16
+    # Lanes that load together have banks of their own; see products_tf32.cuh
+    lanes = [(lane // 4, lane % 4) for lane in range(32)]
+    W = [{(quad * plan.pitch + member) % 32 for quad, member in lanes}]
+    W += [{(quad + 2 * member * plan.pitch) % 32 for quad, member in lanes}]
+    h = {(quad + member * plan.h_pitch) % 32 for quad, member in lanes}
+    d = {(quad + 2 * member * plan.d_pitch) % 32 for quad, member in lanes}
+    assert [len(banks) for banks in (*W, h, d)] == [32] * 4
+    assert min(plan) >= 1
+
+
+def test_what_fits_has_to_fit_forward_and_backward():
+    """Here d needs more room than h and its sums."""
+    W, d = 128 * 36, 128 * 12
+    plans = [
+        layout(1, 1, 8, 4, 32, 4, Limits(4, 4 * (W + room), 256), ON_TENSOR_CORES)
+        for room in (d, d - 1)
+    ]
+    assert plans[0].shared_memory(4, 32, 4) == 4 * (W + d)
+    assert plans[1] is None
+
+
+@pytest.mark.parametrize(("gates", "largest"), [(1, 2704), (3, 1584), (4, 1320)])
+def test_the_largest_hidden_sizes_of_a_device(gates, largest):
+    assert divide(gates, largest, 64, 4, H200, True)
+    assert not divide(gates, largest + 1, 64, 4, H200, True)
+
+
+@pytest.mark.skipif(
+    nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc-cu12"
+)
+def test_kernels_in_tf32_are_refused_for_devices_without_it():
+    told = cuda_module.options("float32", "tanh", "tf32")
+    text = cuda_module.source("persistent.cu")
+    said = nvrtc.compile_for(nvrtc.library(), "sm_75", text, told)
+    assert "TF32 needs compute capability 8.0" in said
