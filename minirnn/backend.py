@@ -58,16 +58,16 @@ class Backend:
         here: AbstractContextManager[Any] = self.device
         return here
 
-    @contextmanager
-    def products(self, precision: str | None) -> Iterator[None]:
+    def products(self, precision: str | None) -> AbstractContextManager[None]:
         """Multiply float32 matrices in ``"tf32"`` on this device; None leaves everything as it is.
 
         cuBLAS has a mode for each of its handles, and CuPy a handle for each device and thread, so that
         the products of other threads stay as they are.
         """
-        if precision is None:
-            yield
-            return
+        return nullcontext() if precision is None else self._in_tf32()
+
+    @contextmanager
+    def _in_tf32(self) -> Iterator[None]:
         cublas, handle = self.xp.cuda.cublas, self.device.cublas_handle
         before = cublas.getMathMode(handle)
         cublas.setMathMode(handle, TF32_MATH)
