@@ -43,6 +43,13 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_output_stderr = "warn"  # what a page has on stderr, such as a warning, is a mistake of the page
+# But for one: NumPy reads the processor's flags after a product, and BLAS may raise them for numbers
+# that are no part of it.
+flags = ("invalid value", "overflow", "divide by zero")
+os.environ["PYTHONWARNINGS"] = ",".join(
+    f"ignore:{flag} encountered in matmul:RuntimeWarning" for flag in flags
+)
 nb_render_markdown_format = "myst"  # has tables
 # The kernels find what pages share in code/, this copy of the package, and what the examples share.
 paths = [HERE / "code", HERE.parent, HERE.parent / "examples", os.environ.get("PYTHONPATH")]
