@@ -44,8 +44,9 @@ nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
 nb_output_stderr = "warn"  # what a page has on stderr, such as a warning, is a mistake of the page
-# But for one: NumPy reads the processor's flags after a product, and BLAS may raise them for numbers
-# that are no part of it.
+os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # whatever the shell has set
+# NumPy reads the processor's flags after a product, and BLAS may raise them for numbers that are no
+# part of it.
 flags = ("invalid value", "overflow", "divide by zero")
 os.environ["PYTHONWARNINGS"] = ",".join(
     f"ignore:{flag} encountered in matmul:RuntimeWarning" for flag in flags

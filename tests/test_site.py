@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from browser import wait_for_maths
+from helpers import ROOT
 
 pytestmark = pytest.mark.site
 
@@ -147,6 +148,15 @@ def test_links_out_of_the_site_are_well_formed(links):
     outside = {link for page in links.values() for link in page.links if urlsplit(link).scheme}
     for link in outside:
         assert re.fullmatch(r"https://[\w.-]+\.[a-z]+(/[^\s<>\"]*)?|data:[^\s]*", link), link
+
+
+def test_pages_that_draw_have_pictures(site, links):
+    """Also where the shell that built them had chosen a backend of Matplotlib for files."""
+    draws = [p.stem for p in (ROOT / "docs").glob("*.md") if "matplotlib.pyplot" in p.read_text()]
+    assert len(draws) > 10
+    for name in draws:
+        made = [link for link in links[site / f"{name}.html"].links if link.endswith(".svg")]
+        assert made, name
 
 
 def test_nothing_of_this_machine_is_on_a_page(site, links):
