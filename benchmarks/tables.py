@@ -4,9 +4,10 @@
 
 copies the results to docs/gpu.json, and makes of them the tables of docs/gpu_figures.md, the table "gpu"
 of the README, and the picture of the map. Files of the sub-command cpu (more than one, if scans were
-measured apart) give the tables "step" of docs/performance.md and of the README. A table goes where its
-name stands, as in <!-- TABLE scans -->, in the place of the one that is there. Without a file, the
-tables of docs/gpu_figures.md are written anew from docs/gpu.json, or say that nothing was measured.
+measured apart) are copied to docs/performance/step-1.json and so on, and give the tables "step" of
+docs/performance.md and of the README. A table goes where its name stands, as in <!-- TABLE scans -->, in
+the place of the one that is there. Without a file, all tables are written anew from the results that the
+docs have; those of a device say that nothing was measured, as long as nothing was.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .options import refuse
 from .results import Row, read
 
 GPU = Path("docs", "gpu.json")  # the results that the docs have
+CPU = "docs/performance/step-*.json"
 Pages = Mapping[str, Mapping[str, str]]  # tables by name, by page
 
 
@@ -41,24 +43,33 @@ def run(options: argparse.Namespace, root: Path = ROOT) -> None:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
-    kinds = {header["name"] for header, _ in found} or {"gpu"}
+    kinds = {header["name"] for header, _ in found}
     if kinds == {"cpu"}:
-        write(root, cpu_pages([row for _, rows in found for row in rows]))
-    elif kinds == {"gpu"} and len(found) <= 1:
-        for path in options.files:
-            if path.resolve() != (root / GPU).resolve():
-                shutil.copyfile(path, root / GPU)
-        measured = gpu_results(root)
-        write(root, gpu_pages(measured))
-        if measured:
-            crossover.draw(*measured, root / "docs", "gpu-map")
-    else:
+        kept = [path.read_bytes() for path in options.files]
+        for old in root.glob(CPU):
+            old.unlink()
+        for k, file in enumerate(kept, start=1):
+            (root / CPU.replace("*", str(k))).write_bytes(file)
+    elif kinds == {"gpu"} and len(found) == 1:
+        if options.files[0].resolve() != (root / GPU).resolve():
+            shutil.copyfile(options.files[0], root / GPU)
+    elif kinds:
         refuse(f"argument FILE: want one of gpu, or some of cpu; got {', '.join(sorted(kinds))}")
+    write(root, cpu_pages(cpu_results(root)))
+    measured = gpu_results(root)
+    write(root, gpu_pages(measured))
+    if measured:
+        crossover.draw(*measured, root / "docs", "gpu-map")
 
 
 def gpu_results(root: Path) -> tuple[dict[str, Any], list[Row]] | None:
     """What the docs have of a device; None as long as there is nothing."""
     return read(root / GPU) if (root / GPU).exists() else None
+
+
+def cpu_results(root: Path) -> list[Row]:
+    """What the docs have of the CPU."""
+    return [row for path in sorted(root.glob(CPU)) for row in read(path)[1]]
 
 
 def gpu_pages(measured: tuple[dict[str, Any], list[Row]] | None) -> Pages:
@@ -72,7 +83,9 @@ def gpu_pages(measured: tuple[dict[str, Any], list[Row]] | None) -> Pages:
 
 
 def cpu_pages(rows: list[Row]) -> Pages:
-    """The tables of training steps on the CPU."""
+    """The tables of training steps on the CPU; none without results."""
+    if not rows:
+        return {}
     own = {"compiled": "numba", "NumPy": "numpy"}
     return {
         "docs/performance.md": {"step": step_table.table(rows, own, whole=True)},

@@ -22,7 +22,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
-SHOWN = ("minirnn", "examples", "benchmarks", "tests", "docs/code")
+SHOWN = ("minirnn", "examples", "benchmarks", "tests", "docs/code", "docs/performance")
 INCLUDED = {  # files outside docs/, and the pages that include them
     "README.md": "readme.md",
     "CONTRIBUTING.md": "contributing.md",
