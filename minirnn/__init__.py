@@ -10,7 +10,8 @@ from .clip import clip_grad_norm, clip_grad_value
 from .decoding import beam_search, greedy_search
 from .gradcheck import gradcheck
 from .language import LanguageModel
-from .layers import Activation, Dropout, Embedding, Linear, OneHot, Sequential, StatelessLayer
+from .layers import Activation, Dropout, Embedding, OneHot, Sequential, StatelessLayer
+from .linear import Linear
 from .losses import mse, softmax_cross_entropy
 from .model import Model
 from .networks import GRU, LSTM, RNN

@@ -11,7 +11,8 @@ from . import checks
 from .backend import Array, Rng, State, generator, to_device
 from .data import Ids, Streams
 from .init import spread_tokens
-from .layers import Dropout, Embedding, Linear
+from .layers import Dropout, Embedding
+from .linear import Linear
 from .losses import softmax_cross_entropy
 from .model import Model
 from .networks import of_cell

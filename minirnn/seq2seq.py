@@ -12,7 +12,8 @@ from . import checks
 from .attention import Attention
 from .backend import Array, Rng, State, generator, on_its_device
 from .init import spread_tokens
-from .layers import Activation, Linear, Sequential
+from .layers import Activation, Sequential
+from .linear import Linear
 from .model import Model
 from .networks import of_cell
 from .recurrent import Recurrent

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minirnn as mr
-from minirnn import kernels, layers, optim, pool
+from minirnn import kernels, linear, optim, pool
 from minirnn.cells import CELLS
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
 from minirnn.pool import parallel, shares, thread_count
@@ -164,7 +164,7 @@ def test_linear(rng, count, shape, bias):
 
 
 def test_the_gradient_of_linear_by_the_complex_step(rng, monkeypatch):
-    monkeypatch.setattr(layers, "LEAST", 4)
+    monkeypatch.setattr(linear, "LEAST", 4)
     out, x = mr.Linear(3, 2, dtype="float64", rng=rng), rng.standard_normal((3, 3, 5))
     dy = rng.standard_normal((3, 2, 5))
 
