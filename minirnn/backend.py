@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cache, wraps
 from types import ModuleType
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -29,10 +29,13 @@ TF32_MATH = 3  # CUBLAS_TF32_TENSOR_OP_MATH, for which CuPy has no name
 
 def array_module(array: Array) -> ModuleType:
     """Return the module (``numpy`` or ``cupy``) whose functions take `array`."""
-    if isinstance(array, np.ndarray):
-        return np
-    root = type(array).__module__.partition(".")[0]
-    return sys.modules["cupy"] if root == "cupy" else np
+    kind: Any = type(array)
+    return sys.modules["cupy"] if _is_cupy(kind) else np
+
+
+@cache
+def _is_cupy(kind: type) -> bool:
+    return not issubclass(kind, np.ndarray) and kind.__module__.partition(".")[0] == "cupy"
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ class Recurrent(Layer):
             parts = checks.state_parts("dstate", dstate, self.cell.states)
             pairs = zip(parts, final, strict=True)
             given = tuple(zero if part is None else part for part, zero in pairs)
-            final = self._check_state("dstate", given, cache.N)
+            final = tuple(part.copy() for part in self._check_state("dstate", given, cache.N))
         if dys is None and (dstate is None or all(part is None for part in dstate)):
             raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
         if dys is not None:
@@ -260,9 +260,9 @@ class Recurrent(Layer):
         return self._backward(cache, dys, final, want_dx)
 
     def _backward(
-        self, cache: Cache, dys: Array | None, final: State, want_dx: bool
+        self, cache: Cache, dys: Array | None, dstate: State, want_dx: bool
     ) -> tuple[Array | None, State]:
-        initial = tuple(self.backend.xp.empty_like(part) for part in final)
+        """See `backward`. The final state's gradient in `dstate` becomes the initial one's."""
         scans, masks = list(cache.scans), list(cache.masks)
         for layer in reversed(self.layers):
             dropped = masks.pop()
@@ -271,20 +271,22 @@ class Recurrent(Layer):
             dx: Array | None = None
             for _ in layer:
                 d, saved = scans.pop()
-                dx_d, dstate, dP = cache.scan.backward(
+                own = tuple(part[d.place] for part in dstate)
+                dx_d, initial, dP = cache.scan.backward(
                     saved,
                     None if dys is None else dys[:, d.rows][d.time],
-                    tuple(part[d.place] for part in final),
+                    own,
                     want_dx or layer is not self.layers[0],
                 )
-                for part, value in zip(initial, dstate, strict=True):
-                    part[d.place] = value
+                for part, value in zip(own, initial, strict=True):
+                    if value is not part:
+                        part[...] = value
                 for letter, p in self._by_letter[d.name].items():
                     p.grad += dP[letter]
                 if dx_d is not None:
                     dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]
             dys = dx  # the input of this layer is the output of the one below
-        return dys, initial
+        return dys, dstate
 
     @on_its_device
     def step(self, x_t: Array, state: State | None = None) -> tuple[Array, State]:
@@ -349,8 +351,8 @@ class Recurrent(Layer):
 
     def _zeros(self, N: int) -> State:
         """A state, or a state's gradient, of zeros."""
-        zeros = self.backend.xp.zeros
-        return tuple(zeros(self._state_shape(N), self.dtype) for _ in self.cell.states)
+        shape = (len(self.cell.states), *self._state_shape(N))
+        return tuple(self.backend.xp.zeros(shape, self.dtype))
 
     def _check_state(self, name: str, value: State, N: int) -> State:
         """The parts of `value`, checked and cast."""

@@ -42,7 +42,7 @@ class Scan(Protocol):
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """Gradients of the outputs and the final state -> dx, the initial state's, the parameters'.
 
-        dx is None for tokens, and where it is not wanted.
+        dx is None for tokens, and where it is not wanted. The initial state's may be made in `dstate`.
         """
 
 
@@ -57,6 +57,8 @@ class Splitting(Protocol):
 def joined(states: list[State]) -> State:
     """The states of several scans, with parts (H, N), as one with parts (scans, H, N)."""
     xp, shape = array_module(states[0][0]), (len(states), *states[0][0].shape)
+    if len(states) == 1:
+        return tuple([part.reshape(shape).copy() for part in states[0]])
     # (`stack` would be the word, and takes several times as long to start)
     return tuple([xp.concatenate(parts).reshape(shape) for parts in zip(*states, strict=True)])
 

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
 ACTS = {"tanh": "Tanh", "relu": "Relu"}
 FILES = {  # that the kernels of a name are made of besides this one, with what those include
@@ -49,9 +51,10 @@ def digest(name: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def options(dtype: str, act: str, precision: str | None = None) -> tuple[str, ...]:
-    """What the compiler is told, for ``"float32"`` or ``"float64"``, ``"tanh"`` or ``"relu"``."""
-    told = f"-DNUMBER={NUMBERS[dtype]}", f"-DACT={ACTS[act]}"
+@cache  # (a dtype takes its time to say its name)
+def options(dtype: Any, act: str, precision: str | None = None) -> tuple[str, ...]:
+    """What the compiler is told, for float32 or float64, ``"tanh"`` or ``"relu"``."""
+    told = f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}", f"-DACT={ACTS[act]}"
     return (*told, "-DTF32") if precision else told
 
 

@@ -80,7 +80,7 @@ class FusedScan:
 
     def _kernel(self, direction: str, dtype: Any) -> Kernel:
         function = f"{self.layout.kernels}_{direction}"
-        told = options(dtype.name, self.act, self.precision)
+        told = options(dtype, self.act, self.precision)
         return kernel(self.raw_module, f"{self.name}.cu", told, self.cooperative, function)
 
     def forward(
@@ -99,20 +99,19 @@ class FusedScan:
         columns: Array = None if is_tokens else _time_beside_batch(x, mask)
         if columns is not None:
             xp.matmul(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
-        now = [part.copy() for part in state]
         before = [xp.empty((H, T, N), dtype) for _ in state]
-        self._forward_steps(P, tokens, mask, room, ys, before, now)
-        final = tuple(part.copy() for part in now)
-        saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, tuple(now))
-        return ys.swapaxes(0, 1), final, saved
+        last = self._forward_steps(P, tokens, mask, room, ys, before, state)
+        saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, last)
+        return ys.swapaxes(0, 1), last, saved
 
     def _forward_steps(
         self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
-        before: list[Array], now: list[Array],
-    ) -> None:  # fmt: skip
-        """Take the states in `now` to the last ones; fill `before`, `ys`, and `room` with the gates."""
+        before: list[Array], state: State,
+    ) -> State:  # fmt: skip
+        """All steps: return the last state; fill `before`, `ys`, and `room` with the gates."""
         (GH, D), (H, T, N), dtype = P["U"].shape, ys.shape, ys.dtype
-        xp, (h, *c) = array_module(ys), now
+        last = tuple(part.copy() for part in state)
+        xp, (h, *c) = array_module(ys), last
         w = xp.empty((GH, N), dtype)
         extra = (P["bw"],) if "bw" in P else (*c, *before[1:])
         sizes = np.int32(T), np.int32(H), np.int32(N)
@@ -122,6 +121,7 @@ class FusedScan:
         for t in range(T):
             xp.matmul(P["W"], h, out=w)
             step(grid, (THREADS,), (np.int32(t), *arguments))
+        return last
 
     def backward(
         self, saved: FusedSaved, dys: Array | None, dstate: State, want_dx: bool = True
@@ -130,7 +130,8 @@ class FusedScan:
         P, before, dtype = saved.P, saved.before, saved.P["U"].dtype
         xp, (GH, D), (H, T, N) = array_module(P["U"]), P["U"].shape, before[0].shape
         da = xp.empty((self.layout.da * H, T, N), dtype)
-        dstate = self._backward_steps(saved, dys, [part.copy() for part in dstate], da)
+        dstate = tuple(xp.ascontiguousarray(part) for part in dstate)
+        dstate = self._backward_steps(saved, dys, dstate, da)
         by_column = da.reshape(len(da), T * N)
         du = by_column[-GH:]
         dW = by_column[:GH] @ before[0].reshape(H, T * N).T
@@ -151,9 +152,9 @@ class FusedScan:
         return dx, dstate, dP
 
     def _backward_steps(
-        self, saved: FusedSaved, dys: Array | None, dstate: list[Array], da: Array
+        self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
-        """All steps, backwards: return the gradient of the first state; fill `da`."""
+        """All steps, backwards: return the gradient of the first state, in `dstate`; fill `da`."""
         P, before, last, dtype = saved.P, saved.before, saved.last, da.dtype
         xp, (H, T, N) = array_module(da), before[0].shape
         outputs = (_or_null(dys), *strides(dys))
@@ -186,12 +187,11 @@ def _blocks(threads: int) -> tuple[int]:
 
 def _time_beside_batch(x: Array, mask: Array | None) -> Array:
     """A copy of x (T, D, N) as (D, T, N); zero where `mask` is false, as padding may be NaN."""
-    xp, rows = array_module(x), x.swapaxes(0, 1)
-    columns = xp.zeros(rows.shape, x.dtype)
+    rows = x.swapaxes(0, 1)
     if mask is None:
-        columns[...] = rows
-    else:
-        xp.copyto(columns, rows, where=mask)
+        return rows.copy()
+    columns = array_module(x).zeros(rows.shape, x.dtype)
+    array_module(x).copyto(columns, rows, where=mask)
     return columns
 
 

@@ -33,7 +33,7 @@ _ARRAYS = (
     "da", "dh", "dc", "parts", "counts",
 )  # fmt: skip
 
-# `Problem` of persistent.cu: what a kernel is given, by value
+# `Problem` of persistent.cu
 PROBLEM = np.dtype(
     [
         *((name, np.int32) for name in _INTEGERS),
@@ -42,6 +42,9 @@ PROBLEM = np.dtype(
     ],
     align=True,
 )
+# What a kernel is given by value: to CuPy one number of so many bytes, as it asks an array of fields for
+# the name of each, at every launch.
+BY_VALUE = np.dtype(f"V{PROBLEM.itemsize}")
 
 
 def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits, precision: str | None = None) -> str:
@@ -89,21 +92,26 @@ class PersistentScan(FusedScan):
 
     def _forward_steps(
         self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
-        before: list[Array], now: list[Array],
-    ) -> None:  # fmt: skip
-        for kept, part in zip(before, now, strict=True):
-            kept[:, :1] = part[:, None]
+        before: list[Array], state: State,
+    ) -> State:  # fmt: skip
+        xp, (H, T, N) = array_module(ys), ys.shape
+        if T == 0:
+            return tuple(part.copy() for part in state)
+        last = tuple(xp.empty((H, N), ys.dtype) for _ in state)
+        for kept, part in zip(before, state, strict=True):
+            kept[:, 0] = part
         given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
-        self._launch("forward", given | _states(before, now))
+        self._launch("forward", given | _states(before, last))
+        return last
 
     def _backward_steps(
-        self, saved: FusedSaved, dys: Array | None, dstate: list[Array], da: Array
+        self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
         given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "dys": dys, "da": da}
         given |= dict(zip(_STEPS, strides(dys), strict=True))
         given |= dict(zip(("dh", "dc"), dstate, strict=False))
         self._launch("backward", given | _states(saved.before, saved.last))
-        return tuple(dstate)
+        return dstate
 
     def _launch(self, direction: str, given: dict[str, Any]) -> None:
         """Run all steps with what is given for `Problem`, by name.
@@ -128,28 +136,20 @@ class PersistentScan(FusedScan):
                 f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device together, "
                 f"and it holds {each} on each of {limits.multiprocessors} multiprocessors"
             )
-        parts = (2, plan.groups, plan.blocks, plan.back_slices, H, plan.across)
-        given = {
-            **dict.fromkeys(_ARRAYS),
-            **given,
-            **plan._asdict(),
-            "T": T,
-            "H": H,
-            "N": N,
-            "parts": xp.empty(parts, dtype) if direction == "backward" else None,
-        }
-        problem = np.zeros(1, PROBLEM)
         at_once = plan.groups * plan.columns
-        for first in range(0, N, at_once):
-            count = min(N - first, at_once)
-            groups = -(-count // plan.columns)
-            given |= {"first": first, "count": count}
-            given["counts"] = xp.zeros((groups, LINE), np.uint32)
-            for name in set(given) - {"groups"}:
-                value = given[name]
-                problem[name] = _address(value) if name in _ARRAYS else value
-            grid = (groups * plan.blocks,)
-            kernel(grid, (limits.threads,), (problem,), shared_mem=shared)
+        firsts = range(0, N, at_once)
+        counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
+        parts = (2, plan.groups, plan.blocks, plan.back_slices, H, plan.across)
+        given |= plan._asdict()
+        given |= {"T": T, "H": H, "N": N}
+        given["parts"] = xp.empty(parts, dtype) if direction == "backward" else None
+        for first, given["counts"] in zip(firsts, counts, strict=True):
+            given["first"], given["count"] = first, min(N - first, at_once)
+            groups = -(-given["count"] // plan.columns)
+            arrays = [_address(xp, given.get(name)) for name in _ARRAYS]
+            numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STEPS)]
+            problem = np.array([(*numbers, *arrays)], PROBLEM).view(BY_VALUE)
+            kernel((groups * plan.blocks,), (limits.threads,), (problem,), shared_mem=shared)
 
 
 def _states(before: list[Array], last: Any) -> dict[str, Array]:
@@ -160,8 +160,8 @@ def _states(before: list[Array], last: Any) -> dict[str, Array]:
     }
 
 
-def _address(array: Array | None) -> int:
-    """Where the numbers of an array begin; 0 for None."""
+def _address(xp: Any, array: Array | None) -> int:
+    """Where the numbers of an array of the module `xp` begin; 0 for None."""
     if array is None:
         return 0
-    return int(array.ctypes.data if array_module(array) is np else array.data.ptr)
+    return int(array.ctypes.data if xp is np else array.data.ptr)
