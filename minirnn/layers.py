@@ -14,6 +14,7 @@ import numpy as np
 from . import checks
 from .backend import Array, Backend, Rng, array_module, generator, get_backend, on_its_device
 from .data import one_hot
+from .kernels import dropout
 from .nonlinearity import nonlinearity
 from .parameter import Layer, Parameter, named_children
 from .tokens import add_up_columns
@@ -22,10 +23,13 @@ from .tokens import add_up_columns
 def dropout_mask(random: np.random.Generator, p: float, like: Array) -> Array:
     """0 with probability `p`, else 1/(1-p), in the shape, dtype and module of `like`.
 
-    Drawn on the host, so that a seed drops the same elements on every device.
+    On every device from the numbers that `random` has next, so that a seed drops the same elements.
     """
+    xp, dtype = array_module(like), like.real.dtype
+    if xp is not np and dropout.can_draw(random, dtype):
+        return dropout.draw(xp, random, p, like.shape, dtype)
     keep = random.random(like.shape, np.float32) >= p
-    return array_module(like).asarray(keep).astype(like.real.dtype) / (1 - p)
+    return xp.asarray(keep).astype(dtype) / (1 - p)
 
 
 class LayerCache(NamedTuple):

@@ -25,14 +25,19 @@ CUDA = """
 #include <typeinfo>
 #include <utility>
 #define __global__
+#define __device__
 struct Index { unsigned x, y, z; };
 static Index threadIdx, blockIdx, blockDim = {1, 1, 1}, gridDim = {1, 1, 1};
+static unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+{
+    return (unsigned __int128)a * b >> 64;
+}
 """
 
 LAUNCH = """
 template <class... A> std::string types_of(void (*)(A...))
 {
-    return ((std::string(typeid(A).name()) + " ") + ...);
+    return ((std::string(typeid(A).name()) + " " + std::to_string(sizeof(A)) + " ") + ...);
 }
 
 template <class... A, size_t... I>
@@ -89,7 +94,8 @@ class Function:
     def __init__(self, library: ctypes.CDLL, name: str) -> None:
         types = library[f"types_of_{name}"]
         types.restype = ctypes.c_char_p
-        self.types: list[str] = types().decode().split()
+        said = types().decode().split()
+        self.types, self.sizes = said[::2], [int(size) for size in said[1::2]]
         self.launch = library[f"launch_{name}"]
 
     def __call__(
@@ -108,6 +114,10 @@ class Function:
         if isinstance(arg, np.uintp):
             assert wanted.startswith("P"), (k, wanted)
             return ctypes.c_void_p(int(arg))
+        if isinstance(arg, np.ndarray) and arg.dtype.kind == "V":  # a struct, by value
+            assert not wanted.startswith("P"), (k, wanted)
+            assert (arg.size, arg.itemsize) == (1, self.sizes[k]), (k, arg.shape, arg.itemsize)
+            return (ctypes.c_char * arg.itemsize).from_buffer(arg)
         if isinstance(arg, np.ndarray):
             assert pointed != wanted, (k, wanted)
             assert pointed in POINTERS[arg.dtype.name], (k, arg.dtype, wanted)

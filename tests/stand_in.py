@@ -7,9 +7,10 @@ here those are errors, too. What the engine has no use for is not there: to use 
 what it takes, and add it to the lists below.
 
 This tells nothing about mistakes of CuPy's own, about speed, or about kernels. `synchronised` has an
-entry for each time that the host would have to wait until a device has finished all its work, and
-`launched` one for each operation that CuPy launches a kernel for, or several ("index": some ten), and
-`products` one for each product: the shape of its result, and whether it was asked for in TF32.
+entry for each time that the host would have to wait until a device has finished all its work,
+`copied` one for each array that is brought from the host, its shape, `launched` one for each operation
+that CuPy launches a kernel for, or several ("index": some ten), and `products` one for each product: the
+shape of its result, and whether it was asked for in TF32.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ OPERATORS = (
 )
 
 synchronised: list[str] = []
+copied: list[tuple[int, ...]] = []
 launched: list[str] = []
 products: list[tuple[tuple[int, ...], bool]] = []
 _current = [0]  # devices, the innermost ``with`` last
@@ -401,6 +403,8 @@ def asarray(a: Any, dtype: Any = None) -> ndarray:
         return a
     if isinstance(a, ndarray):
         _launch("copy")
+    else:
+        copied.append(values.shape)
     return _new(np.array(values, dtype))
 
 

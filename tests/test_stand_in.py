@@ -101,6 +101,15 @@ def test_results_stay_arrays_and_looking_at_them_is_counted(a, stand_in):
     ]
 
 
+def test_what_comes_from_the_host_is_counted(a, stand_in):
+    assert stand_in.copied == [HOST.shape]
+    with stand_in.cuda.Device(1):
+        b = stand_in.asarray(stand_in.asarray(a))
+        stand_in.asarray([1.0, 2.0])
+        stand_in.ones(3) + b[0]
+    assert stand_in.copied == [HOST.shape, (2,)]
+
+
 def test_what_cupy_leaves_to_chance_is_refused(a, stand_in):
     with pytest.raises(IndexError, match="left to chance"):
         a[:, stand_in.asarray([0, 0])] = stand_in.ones((2, 2))

@@ -18,6 +18,7 @@ FILES = {  # that the kernels of a name are made of besides this one, with what 
     "fused": ("fused.cu", "fused_scan.py"),
     "persistent": ("persistent.cu", "persistent_scan.py", "persistent_plan.py", "fused_scan.py"),
     "elementwise": ("elementwise.py", "../losses.py", "../clip.py", "../optim.py"),
+    "dropout": ("dropout.cu", "dropout.py"),
 }
 IN_PRECISION = ("in_precision.py", "../backend.py")  # what those of a precision have, too
 PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
@@ -52,8 +53,8 @@ def digest(name: str) -> str:
 
 
 @cache  # (a dtype takes its time to say its name)
-def options(dtype: Any, act: str, precision: str | None = None) -> tuple[str, ...]:
-    """What the compiler is told, for float32 or float64, ``"tanh"`` or ``"relu"``."""
+def options(dtype: Any, act: str = "tanh", precision: str | None = None) -> tuple[str, ...]:
+    """What the compiler is told, for float32 or float64, and for a cell's nonlinearity."""
     told = f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}", f"-DACT={ACTS[act]}"
     return (*told, "-DTF32") if precision else told
 
@@ -76,6 +77,14 @@ def kernel(
     """One of them."""
     found: Kernel = module(raw_module, name, told, cooperative).get_function(function)
     return found
+
+
+def by_value(struct: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """What a kernel is given for a struct, an array of one record: as one number of so many bytes.
+
+    Of a record CuPy would ask all names at every launch, which takes longer than the launch.
+    """
+    return struct.view(f"V{struct.itemsize}")
 
 
 @cache

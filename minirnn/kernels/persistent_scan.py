@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend import Array, State, array_module
 from ..cells import Arrays, Cell
+from .cuda_module import by_value
 from .fused_scan import FusedSaved, FusedScan, strides
 from .persistent_plan import Limits, divide
 
@@ -33,7 +34,7 @@ _ARRAYS = (
     "da", "dh", "dc", "parts", "counts",
 )  # fmt: skip
 
-# `Problem` of persistent.cu
+# `Problem` of persistent.cu: what a kernel is given, by value
 PROBLEM = np.dtype(
     [
         *((name, np.int32) for name in _INTEGERS),
@@ -42,9 +43,6 @@ PROBLEM = np.dtype(
     ],
     align=True,
 )
-# What a kernel is given by value: to CuPy one number of so many bytes, as it asks an array of fields for
-# the name of each, at every launch.
-BY_VALUE = np.dtype(f"V{PROBLEM.itemsize}")
 
 
 def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits, precision: str | None = None) -> str:
@@ -148,7 +146,7 @@ class PersistentScan(FusedScan):
             groups = -(-given["count"] // plan.columns)
             arrays = [_address(xp, given.get(name)) for name in _ARRAYS]
             numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STEPS)]
-            problem = np.array([(*numbers, *arrays)], PROBLEM).view(BY_VALUE)
+            problem = by_value(np.array([(*numbers, *arrays)], PROBLEM))
             kernel((groups * plan.blocks,), (limits.threads,), (problem,), shared_mem=shared)
 
 
