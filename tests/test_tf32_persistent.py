@@ -65,8 +65,9 @@ def assert_multiplies_alike(cell, p):
     """That all is as good as equal to what the same factors give, rounded in the same way.
 
     One that lies halfway between two numbers of TF32 may fall to either side, which is 2^-10 of it.
+    Two of them are allowed for.
     """
-    tol = 1e-5 + 2**-10 / np.sqrt(p.N * p.H)
+    tol = 1e-5 + 2 * 2**-10 / np.sqrt(p.N * p.H)
     how = {"plain": reference, "close": assert_close_in_norm}
     assert_agrees(persistent, cell, "cpu", "float32", tol, p, **how)
 
@@ -88,9 +89,10 @@ def divided(draw):
     groups = draw(st.integers(1, min(max(1, 4 // blocks), -(-p.N // columns))))
     roomy = Limits(4, 1 << 20, 64)
     gates = 4  # of the largest cell: for the others there is room to spare
-    plan = layout(blocks, groups, columns, gates, p.H, 4, roomy, ON_TENSOR_CORES)
+    grain = draw(st.sampled_from(ON_TENSOR_CORES))
+    plan = layout(blocks, groups, columns, gates, p.H, 4, roomy, grain)
     changes = {"chunk": 8 * draw(st.integers(1, plan.chunk // 8))}
-    changes |= {name: draw(st.integers(1, 3)) for name in ("slices", "back_slices")}
+    changes |= {name: draw(st.integers(1, 3)) for name in ("slices", "back_slices", "readers")}
     p.plan = plan._replace(**changes)
     return p
 
@@ -155,7 +157,7 @@ def test_a_division_fits_on_the_device_and_its_tiles_leave_nothing_out(gates, H,
     assert plan.blocks * plan.groups <= H200.multiprocessors
     assert plan.shared_memory(gates, H, 4) <= H200.shared_memory
     assert plan.columns <= plan.across <= H200.threads
-    assert plan.across % 8 == plan.chunk % 8 == 0
+    assert plan.across % plan.tile == plan.tile % 8 == plan.chunk % 8 == 0
     assert plan.pitch >= -(-H // 16) * 16
     # Lanes that load together have banks of their own; see products_tf32.cuh
     lanes = [(lane // 4, lane % 4) for lane in range(32)]
@@ -171,14 +173,14 @@ def test_what_fits_has_to_fit_forward_and_backward():
     """Here d needs more room than h and its sums."""
     W, d = 128 * 36, 128 * 12
     plans = [
-        layout(1, 1, 8, 4, 32, 4, Limits(4, 4 * (W + room), 256), ON_TENSOR_CORES)
+        layout(1, 1, 8, 4, 32, 4, Limits(4, 4 * (W + room), 256), ON_TENSOR_CORES[0])
         for room in (d, d - 1)
     ]
     assert plans[0].shared_memory(4, 32, 4) == 4 * (W + d)
     assert plans[1] is None
 
 
-@pytest.mark.parametrize(("gates", "largest"), [(1, 2704), (3, 1584), (4, 1320)])
+@pytest.mark.parametrize(("gates", "largest"), [(1, 2736), (3, 1584), (4, 1320)])
 def test_the_largest_hidden_sizes_of_a_device(gates, largest):
     assert divide(gates, largest, 64, 4, H200, True)
     assert not divide(gates, largest + 1, 64, 4, H200, True)

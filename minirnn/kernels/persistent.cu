@@ -9,8 +9,8 @@
 //             unit adds up its parts, those of all blocks of the group, in order.
 //
 // So in both directions there is one barrier a step, among the blocks of a group, and no sum depends on
-// who comes first. Nothing is written where a block may still read what was there before: each h has a
-// place of its own, and parts have two places, used in turn.
+// who comes first. Nothing is written where a block may still read what was there before: what blocks give
+// each other has two places, used in turn.
 //
 // U x is ready before; dU, dW, db and dx are made after. persistent_scan.py launches this, says how work is
 // divided (`Problem`), and sees to it that all blocks are on the device together, or they would wait forever.
@@ -48,13 +48,15 @@ struct Problem
     int first, count;  // sequences of this launch
     int blocks;        // in a group: block k has units k H / blocks to (k + 1) H / blocks
     int columns;       // sequences of a group, at most
-    int across;        // the same with padding: at most 2, or a multiple of 4; with TF32 of 8
+    int across;        // the same with padding, a multiple of `tile`
+    int tile;          // columns of a product that a thread makes: 1, 4 or 8; with TF32 a warp: 8, 16 or 32
     int pitch;         // from one row of W to the next in shared memory, a multiple of 4
     int h_pitch;       // the same of h and sums, forward
     int d_pitch;       // and of d, backward
     int chunk;         // rows of h in shared memory at a time, a multiple of DEEP
     int slices;        // of a forward product along h
     int back_slices;   // of a backward product along the block's rows: each makes a part of its own
+    int readers;       // threads that add up the parts of a number, each some of them
     int K;             // columns of U
     long long dys_t, dys_unit, dys_sequence;  // from one number of dys to the next
     const bool *mask;         // (T, N): whether the sequence has this step; null if all have all
@@ -67,7 +69,9 @@ struct Problem
     const number *dys;            // or null
     number *da;                   // what U, W and b get their gradients from
     number *dh, *dc;              // (H, N): at first of the last states, in the end of the first ones
-    number *parts;                // [2, groups, blocks, back_slices, H, across]
+    // What blocks give each other: forward h, [2, groups, H, across]; backward parts of dh,
+    // [2, groups, blocks, back_slices, H, across]
+    number *exchange;
     unsigned *counts;             // of arrivals, zero at first, LINE for each group
 };
 
@@ -81,6 +85,8 @@ struct Share
     int sequence, sequences;
     // Where it needs a thread for each sequence, a thread has one column and every so many rows of it.
     int column, row, rows;
+    // The same where a thread loads a run of neighbours at once, from `run` on.
+    int run, run_row, run_rows;
 };
 
 static __device__ Share share(const Problem &p)
@@ -93,7 +99,10 @@ static __device__ Share share(const Problem &p)
     int left = p.first + p.count - my.sequence;
     my.sequences = left < p.columns ? left : p.columns;
     my.column = threadIdx.x % p.across, my.row = threadIdx.x / p.across, my.rows = blockDim.x / p.across;
+    int neighbours = p.across % 4 == 0 ? 4 : 1, wide = p.across / neighbours;
+    my.run = threadIdx.x % wide * neighbours, my.run_row = threadIdx.x / wide, my.run_rows = blockDim.x / wide;
     if (my.row == my.rows) my.row = 1 << 30;  // left over
+    if (my.run_row == my.run_rows) my.run_row = 1 << 30;
     return my;
 }
 
@@ -102,120 +111,39 @@ static __device__ Place place(const Problem &p, const Share &my, int t, int row)
     return place(t, p.T, p.H, p.N, my.unit + row, my.sequence + my.column);
 }
 
-// Move on, or stand still where there is no such step: the state after it is the one before the next, or the
-// last one.
-static __device__ void advance(
-    const Problem &p, const Place &s, bool running, number after, number *before, number *last)
+// What a thread, or with TF32 a warp, makes at a time of a product: a tile of p.tile columns and some rows, in one
+// slice. `down` tiles are below one another. Divisions are slow, so the first is found before the loop over time.
+struct Job
 {
-    number value = running ? after : before[s.then];
-    if (s.t + 1 < p.T) before[s.then + p.N] = value;
-    else last[s.now] = value;
-}
+    int slice, tile, column;  // `tile` of those below one another; and its first column
 
+    __device__ Job(int job, int down, const Problem &p)
+    {
+        int wide = p.across / p.tile;
+        slice = job / wide / down, tile = job / wide % down, column = job % wide * p.tile;
+    }
+};
+
+#include "exchange.cuh"
 #ifdef TF32
 #include "products_tf32.cuh"
 #else
 #include "products.cuh"
 #endif
+#include "persistent_cells.cuh"
 
-// Each cell: `forward` takes its rows of W h; `backward` gives dw, its rows of what W' is multiplied by, and
-// returns what dh gets past that product.
-
-struct Rnn
-{
-    enum { GATES = 1 };
-
-    static __device__ void forward(const Problem &p, const Place &s, bool running, const number w[1])
-    {
-        number u[1], h_new;
-        input<1>(s, p.gates, p.U, p.K, p.tokens, u);
-        cells::rnn_forward<ACT>(u[0], w[0], p.b[s.unit], h_new);
-        advance(p, s, running, h_new, p.h_before, p.h);
-        p.ys[s.then] = running ? h_new : 0;
-    }
-
-    static __device__ number backward(const Problem &p, const Place &s, bool running, number dh, number dw[1])
-    {
-        if (running) cells::rnn_backward<ACT>(after(s, p.T, p.h_before, p.h), dh, dw[0]);
-        p.da[s.then] = dw[0];
-        return running ? 0 : dh;
-    }
-};
-
-struct Lstm
-{
-    enum { GATES = 4 };
-
-    static __device__ void forward(const Problem &p, const Place &s, bool running, const number w[4])
-    {
-        number u[4], b[4], ifog[4], h_new, c_new;
-        input<4>(s, p.gates, p.U, p.K, p.tokens, u);
-        load<4>(b, p.b, s.unit, p.H);
-        cells::lstm_forward<ACT>(u, w, b, p.c_before[s.then], ifog, h_new, c_new);
-        store<4>(ifog, p.gates, s.then, s.then_gate);
-        advance(p, s, running, h_new, p.h_before, p.h);
-        advance(p, s, running, c_new, p.c_before, p.c);
-        p.ys[s.then] = running ? h_new : 0;
-    }
-
-    static __device__ number backward(const Problem &p, const Place &s, bool running, number dh, number dw[4])
-    {
-        number ifog[4], c = p.c_before[s.then], c_new = after(s, p.T, p.c_before, p.c), dc_new = p.dc[s.now];
-        load<4>(ifog, p.gates, s.then, s.then_gate);
-        if (running) cells::lstm_backward<ACT>(ifog, c, c_new, dh, dc_new, dw, p.dc[s.now]);
-        store<4>(dw, p.da, s.then, s.then_gate);
-        return running ? 0 : dh;
-    }
-};
-
-struct Gru
-{
-    enum { GATES = 3 };
-
-    static __device__ void forward(const Problem &p, const Place &s, bool running, const number w[3])
-    {
-        number u[3], b[3], rznm[4], h_new;
-        input<3>(s, p.gates, p.U, p.K, p.tokens, u);
-        load<3>(b, p.b, s.unit, p.H);
-        cells::gru_forward(u, w, b, p.bw[s.unit], p.h_before[s.then], rznm, h_new);
-        store<4>(rznm, p.gates, s.then, s.then_gate);
-        advance(p, s, running, h_new, p.h_before, p.h);
-        p.ys[s.then] = running ? h_new : 0;
-    }
-
-    static __device__ number backward(const Problem &p, const Place &s, bool running, number dh, number dw[3])
-    {
-        number rznm[4], du[3] = {0, 0, 0}, past = dh;
-        load<4>(rznm, p.gates, s.then, s.then_gate);
-        if (running) cells::gru_backward(rznm, p.h_before[s.then], dh, du, dw, past);
-        p.da[s.then] = dw[2];  // rows m, r, z, n: W's are the first three, U's the last
-        store<3>(du, p.da + s.then_gate, s.then, s.then_gate);
-        return past;
-    }
-};
-
-// The rows of W of the block's units, gate by gate, ended by zeros.
-template <int GATES>
-static __device__ void keep_weights(number *W, const Problem &p, const Share &my)
-{
-    for (int row = 0; row < GATES * my.units; row++)
-    {
-        long long from = (row / my.units) * (long long)p.H + my.unit + row % my.units;
-        for (int k = threadIdx.x; k < p.pitch; k += blockDim.x)
-            W[row * p.pitch + k] = k < p.H ? factor(p.W[from * p.H + k]) : 0;
-    }
-}
-
-// Wait until the blocks of the group have all been here as often as this one.
-static __device__ void meet(const Problem &p, const Share &my, unsigned times)
+// Say that this block is here: the others of its group may read what it has written.
+static __device__ void arrive(const Problem &p, const Share &my)
 {
     __syncthreads();
+    if (threadIdx.x == 0 && p.blocks > 1) arrive(p.counts + my.group * LINE);
+}
+
+// Wait until the blocks of the group have all been here so many times.
+static __device__ void wait(const Problem &p, const Share &my, unsigned times)
+{
     if (threadIdx.x == 0 && p.blocks > 1)
-    {
-        unsigned *count = p.counts + my.group * LINE;
-        arrive(count);
-        while (int(arrived(count) - times * p.blocks) < 0) {}
-    }
+        while (int(arrived(p.counts + my.group * LINE) - times * p.blocks) < 0) {}
     __syncthreads();
 }
 
@@ -224,36 +152,52 @@ static __device__ void forward(const Problem &p)
 {
     const Share my = share(p);
     const int rows = Cell::GATES * my.units, depth = (p.H + DEEP - 1) / DEEP * DEEP;
+    const int units = my.column < my.sequences ? my.units : 0;  // in this thread's column
+    const int groups = gridDim.x / p.blocks;
+    const long long all = (long long)p.H * p.across;       // of h of a group
+    const bool alone = p.blocks == 1 && depth <= p.chunk;  // h need not leave the block
     number *W = reinterpret_cast<number *>(dynamic_shared);
     number *h = W + rows * p.pitch;          // [chunk, h_pitch]
     number *sums = h + p.chunk * p.h_pitch;  // [slices, rows, h_pitch]
+    Given<Cell::GATES> given;                // of this thread's first unit
+    const Job job = first_job(rows, p);
     keep_weights<Cell::GATES>(W, p, my);
+    number *first = p.exchange + my.group * all + my.unit * p.across + my.column;
+    for (int row = my.row; row < units; row += my.rows)
+        first[row * p.across] = factor(p.h_before[place(p, my, 0, row).then]);
     for (int t = 0; t < p.T; t++)
     {
+        arrive(p, my);
+        if (my.row < units) given.load(p, place(p, my, t, my.row));
+        wait(p, my, t + 1);
         for (int k = 0; k < depth; k += p.chunk)
         {
             int here = depth - k < p.chunk ? depth - k : p.chunk;
-#pragma unroll 16
-            for (int j = my.row; j < here; j += my.rows)
+            if (!alone || t == 0)
             {
-                bool exists = k + j < p.H && my.column < my.sequences;
-                long long from = ((long long)(k + j) * p.T + t) * p.N + my.sequence + my.column;
-                h[j * p.h_pitch + my.column] = exists ? factor(__ldcg(p.h_before + from)) : 0;
+                const number *from = p.exchange + (t % 2 * groups + my.group) * all;
+                bring(h, from + k * p.across, here, p.H - k, my, p);
+                __syncthreads();
             }
-            __syncthreads();
-            add_products(sums, W, h, rows, k, here, p);
+            add_products(sums, W, h, rows, k, here, job, p);
             __syncthreads();
         }
-        for (int row = my.row; my.column < my.sequences && row < my.units; row += my.rows)
+        number *next = p.exchange + ((t + 1) % 2 * groups + my.group) * all + my.unit * p.across;
+        for (int row = my.row; row < units; row += my.rows)
         {
             number w[Cell::GATES] = {};
             for (int slice = 0; slice < p.slices; slice++)
                 for (int g = 0; g < Cell::GATES; g++)
                     w[g] += sums[(slice * rows + g * my.units + row) * p.h_pitch + my.column];
             Place s = place(p, my, t, row);
-            Cell::forward(p, s, runs(s, p.mask), w);
+            if (row != my.row) given.load(p, s);
+            number h_new = Cell::forward(p, s, given, w);
+            p.ys[s.then] = given.running ? h_new : 0;
+            if (!given.running) h_new = given.h;
+            advance(p, s, h_new, p.h_before, p.h);
+            if (alone) h[row * p.h_pitch + my.column] = factor(h_new);
+            else next[row * p.across + my.column] = factor(h_new);
         }
-        if (t + 1 < p.T) meet(p, my, t + 1);
     }
 }
 
@@ -262,29 +206,37 @@ static __device__ void backward(const Problem &p)
 {
     const Share my = share(p);
     const int rows = Cell::GATES * my.units, sources = p.blocks * p.back_slices;
-    number *W = reinterpret_cast<number *>(dynamic_shared);
-    number *d = W + rows * p.pitch;  // [rows, d_pitch]
-    const long long part = (long long)p.H * p.across, all = part * sources;  // of a group
+    const int units = my.column < my.sequences ? my.units : 0;  // in this thread's column
     const int groups = gridDim.x / p.blocks;
+    number *W = reinterpret_cast<number *>(dynamic_shared);
+    // [gates or readers, units, d_pitch]: sums of parts, and in their place d, as a thread's own sums are where its
+    // own numbers of d are
+    number *d = W + rows * p.pitch;
+    const long long part = (long long)p.H * p.across, all = part * sources;  // of a group
+    GivenBack given;  // of this thread's first unit
+    const Job job = first_job(p.H, p);
     keep_weights<Cell::GATES>(W, p, my);
+    if (my.row < units) given.load(p, place(p, my, p.T - 1, my.row));
     // From the state after step t - 1 to the one before it; in the end, parts are only added up.
     for (int t = p.T; t >= 0; t--)
     {
-        const number *parts = p.parts + (t % 2 * groups + my.group) * all;
-        for (int row = my.row; my.column < my.sequences && row < my.units; row += my.rows)
+        if (t < p.T)
+        {
+            const number *parts = p.exchange + (t % 2 * groups + my.group) * all;
+            add_parts(d, parts + my.unit * p.across, sources, part, my, p);
+            __syncthreads();
+        }
+        for (int row = my.row; row < units; row += my.rows)
         {
             Place s = place(p, my, t - 1, row);
-            number dh = p.dh[s.now];
-            const number *own = parts + (long long)s.unit * p.across + my.column;
-#pragma unroll 16
-            for (int k = 0; k < (t < p.T ? sources : 0); k++) dh += __ldcg(own + k * part);
+            if (row != my.row) given.load(p, s);
+            number dh = given.dh;
+            for (int k = 0; k < (t < p.T ? p.readers : 0); k++) dh += d[(k * my.units + row) * p.d_pitch + my.column];
             if (t > 0)
             {
-                bool running = runs(s, p.mask);
-                if (running && p.dys != 0)
-                    dh += p.dys[s.t * p.dys_t + s.unit * p.dys_unit + s.sequence * p.dys_sequence];
+                if (given.running) dh += given.dy;
                 number dw[Cell::GATES] = {};
-                dh = Cell::backward(p, s, running, dh, dw);
+                dh = Cell::backward(p, s, given, dh, dw);
                 for (int g = 0; g < Cell::GATES; g++)
                     d[(g * my.units + row) * p.d_pitch + my.column] = factor(dw[g]);
             }
@@ -292,10 +244,11 @@ static __device__ void backward(const Problem &p)
         }
         if (t == 0) return;
         __syncthreads();
-        number *given = p.parts + ((t - 1) % 2 * groups + my.group) * all;
-        given += my.member * p.back_slices * part;
-        give_parts(given, W, d, rows, p);
-        meet(p, my, p.T - t + 1);
+        number *parts = p.exchange + ((t - 1) % 2 * groups + my.group) * all;
+        give_parts(parts + my.member * p.back_slices * part, W, d, rows, job, p);
+        arrive(p, my);
+        if (my.row < units) given.load(p, place(p, my, t - 2, my.row));
+        wait(p, my, p.T - t + 1);
     }
 }
 

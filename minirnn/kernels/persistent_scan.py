@@ -25,13 +25,13 @@ LINE = 32  # counts in a line of the cache, as in persistent.cu
 Occupancy = Callable[[int, int, int], int]
 
 _INTEGERS = (
-    "T", "H", "N", "first", "count", "blocks", "columns", "across", "pitch", "h_pitch", "d_pitch",
-    "chunk", "slices", "back_slices", "K",
+    "T", "H", "N", "first", "count", "blocks", "columns", "across", "tile", "pitch", "h_pitch",
+    "d_pitch", "chunk", "slices", "back_slices", "readers", "K",
 )  # fmt: skip
 _STEPS = ("dys_t", "dys_unit", "dys_sequence")
 _ARRAYS = (
     "mask", "tokens", "U", "W", "b", "bw", "gates", "h_before", "c_before", "h", "c", "ys", "dys",
-    "da", "dh", "dc", "parts", "counts",
+    "da", "dh", "dc", "exchange", "counts",
 )  # fmt: skip
 
 # `Problem` of persistent.cu: what a kernel is given, by value
@@ -137,10 +137,10 @@ class PersistentScan(FusedScan):
         at_once = plan.groups * plan.columns
         firsts = range(0, N, at_once)
         counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
-        parts = (2, plan.groups, plan.blocks, plan.back_slices, H, plan.across)
+        parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
         given |= plan._asdict()
         given |= {"T": T, "H": H, "N": N}
-        given["parts"] = xp.empty(parts, dtype) if direction == "backward" else None
+        given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
         for first, given["counts"] in zip(firsts, counts, strict=True):
             given["first"], given["count"] = first, min(N - first, at_once)
             groups = -(-given["count"] // plan.columns)

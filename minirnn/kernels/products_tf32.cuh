@@ -13,8 +13,6 @@
 
 static const int DEEP = 8;  // rows of h at a time
 
-static const int BESIDE = 4;  // products of a warp that share their first factor
-
 #ifdef __CUDACC__
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 #error "TF32 needs compute capability 8.0"
@@ -39,98 +37,127 @@ static __device__ void multiply_add(float sum[4], const float first[4], const fl
 }
 #endif
 
-// What is multiplied, of a number.
 static __device__ float factor(float x)
 {
     return to_tf32(x);
 }
 
-// What a warp makes as its job: 16 rows by up to BESIDE times 8 columns, in one slice. `down` jobs are below one
-// another.
-struct Tiles
+// A warp's first job, where the product has so many rows; it makes 16 at a time.
+static __device__ Job first_job(int rows, const Problem &p)
 {
-    int quad, member;
-    int slice, row, column, beside;  // `row` is this lane's first one, `column` the warp's
+    return Job(threadIdx.x / 32, (rows + 15) / 16, p);
+}
 
-    __device__ Tiles(int job, int down, const Problem &p)
-    {
-        int lane = threadIdx.x % 32, all = p.across / 8, wide = (all + BESIDE - 1) / BESIDE;
-        int first = job % wide * BESIDE;
-        quad = lane / 4, member = lane % 4;
-        slice = job / wide / down, row = job / wide % down * 16 + quad, column = first * 8;
-        beside = all - first < BESIDE ? all - first : BESIDE;
-    }
+// A lane's place in a job.
+struct Lane
+{
+    int quad, member, slice, row, column;  // `row` is its first one, `column` the warp's
 
-    // How many there are.
-    static __device__ int count(int slices, int down, const Problem &p)
+    __device__ Lane(const Job &job)
     {
-        return slices * down * ((p.across / 8 + BESIDE - 1) / BESIDE);
+        quad = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
+        slice = job.slice, row = job.tile * 16 + quad, column = job.column;
     }
 };
 
-// sums [slices, rows, h_pitch] += W h, for `depth` rows of h from k on. A warp takes every slices-th run of 8 along h.
-static __device__ void add_products(
-    float *sums, const float *W, const float *h, int rows, int k, int depth, const Problem &p)
+// What a lane has of a run of 8 along the sums. It is loaded one run ahead of its products.
+template <int BESIDE>
+struct Factors
 {
-    int down = (rows + 15) / 16;
-    for (int job = threadIdx.x / 32; job < Tiles::count(p.slices, down, p); job += blockDim.x / 32)
+    float first[4], second[BESIDE][2];
+};
+
+// sums [slices, rows, h_pitch] += W h, for `depth` rows of h from k on. A warp takes every slices-th run of 8 along
+// h; BESIDE of its products share their first factor.
+template <int BESIDE>
+static __device__ void add_products(
+    float *sums, const float *W, const float *h, int rows, int k, int depth, const Job &first, const Problem &p)
+{
+    const int down = (rows + 15) / 16, wide = p.across / (8 * BESIDE), step = 8 * p.slices;
+    for (int job = threadIdx.x / 32; job < p.slices * down * wide; job += blockDim.x / 32)
     {
-        const Tiles my(job, down, p);
+        const Lane my(job < int(blockDim.x) / 32 ? first : Job(job, down, p));
         const bool exists[2] = {my.row < rows, my.row + 8 < rows};
         float sum[BESIDE][4] = {};
         float *to = sums + (my.slice * rows + my.row) * p.h_pitch + my.column + 2 * my.member;
         for (int n = 0; n < BESIDE; n++)
             for (int i = 0; i < 4; i++)
-                if (k > 0 && n < my.beside && exists[i / 2]) sum[n][i] = to[i / 2 * 8 * p.h_pitch + n * 8 + i % 2];
+                if (k > 0 && exists[i / 2]) sum[n][i] = to[i / 2 * 8 * p.h_pitch + n * 8 + i % 2];
         const float *upper = W + (exists[0] ? my.row : 0) * p.pitch + k + my.member;
         const float *lower = W + (exists[1] ? my.row + 8 : 0) * p.pitch + k + my.member;
-        for (int j = 8 * my.slice; j < depth; j += 8 * p.slices)
-        {
-            const float w[4] = {upper[j], lower[j], upper[j + 4], lower[j + 4]};
-            const float *from = h + (j + my.member) * p.h_pitch + my.column + my.quad;
-#pragma unroll
+        const float *from = h + my.member * p.h_pitch + my.column + my.quad;
+        auto load = [&](int j) {
+            Factors<BESIDE> x = {{upper[j], lower[j], upper[j + 4], lower[j + 4]}};
             for (int n = 0; n < BESIDE; n++)
-            {
-                if (n == my.beside) break;
-                const float x[2] = {from[n * 8], from[n * 8 + 4 * p.h_pitch]};
-                multiply_add(sum[n], w, x);
-            }
+                for (int i = 0; i < 2; i++) x.second[n][i] = from[(j + 4 * i) * p.h_pitch + n * 8];
+            return x;
+        };
+        int j = 8 * my.slice;
+        Factors<BESIDE> next = load(j < depth ? j : 0);
+#pragma unroll 2
+        for (; j < depth; j += step)
+        {
+            const Factors<BESIDE> now = next;
+            next = load(j + step < depth ? j + step : j);
+            for (int n = 0; n < BESIDE; n++) multiply_add(sum[n], now.first, now.second[n]);
         }
         for (int n = 0; n < BESIDE; n++)
             for (int i = 0; i < 4; i++)
-                if (n < my.beside && exists[i / 2]) to[i / 2 * 8 * p.h_pitch + n * 8 + i % 2] = sum[n][i];
+                if (exists[i / 2]) to[i / 2 * 8 * p.h_pitch + n * 8 + i % 2] = sum[n][i];
     }
 }
 
 // parts [back_slices, H, across] = W' d. A warp takes every back_slices-th run of 8 of the block's rows; a lane
 // takes two neighbours of them, which are in different banks than those of the other lanes.
-static __device__ void give_parts(float *parts, const float *W, const float *d, int rows, const Problem &p)
+template <int BESIDE>
+static __device__ void give_parts(
+    float *parts, const float *W, const float *d, int rows, const Job &first, const Problem &p)
 {
-    int down = (p.H + 15) / 16;
-    for (int job = threadIdx.x / 32; job < Tiles::count(p.back_slices, down, p); job += blockDim.x / 32)
+    const int down = (p.H + 15) / 16, wide = p.across / (8 * BESIDE), step = 8 * p.back_slices;
+    for (int job = threadIdx.x / 32; job < p.back_slices * down * wide; job += blockDim.x / 32)
     {
-        const Tiles my(job, down, p);
+        const Lane my(job < int(blockDim.x) / 32 ? first : Job(job, down, p));
         float sum[BESIDE][4] = {};
-        for (int j = 8 * my.slice; j < rows; j += 8 * p.back_slices)
-        {
-            int row = j + 2 * my.member;
+        auto load = [&](int j) {
+            const int row = j + 2 * my.member;
             const bool exists[2] = {row < rows, row + 1 < rows};
             const float *from = W + row * p.pitch + my.row;
-            const float w[4] = {
-                exists[0] ? from[0] : 0, exists[0] ? from[8] : 0,
-                exists[1] ? from[p.pitch] : 0, exists[1] ? from[p.pitch + 8] : 0};
             const float *beside = d + row * p.d_pitch + my.column + my.quad;
-#pragma unroll
+            Factors<BESIDE> x = {
+                {exists[0] ? from[0] : 0, exists[0] ? from[8] : 0, exists[1] ? from[p.pitch] : 0,
+                 exists[1] ? from[p.pitch + 8] : 0}};
             for (int n = 0; n < BESIDE; n++)
-            {
-                if (n == my.beside) break;
-                const float x[2] = {exists[0] ? beside[n * 8] : 0, exists[1] ? beside[n * 8 + p.d_pitch] : 0};
-                multiply_add(sum[n], w, x);
-            }
+                for (int i = 0; i < 2; i++) x.second[n][i] = exists[i] ? beside[n * 8 + i * p.d_pitch] : 0;
+            return x;
+        };
+        int j = 8 * my.slice;
+        Factors<BESIDE> next = load(j);
+#pragma unroll 2
+        for (; j < rows; j += step)
+        {
+            const Factors<BESIDE> now = next;
+            next = load(j + step);
+            for (int n = 0; n < BESIDE; n++) multiply_add(sum[n], now.first, now.second[n]);
         }
         float *to = parts + ((long long)my.slice * p.H + my.row) * p.across + my.column + 2 * my.member;
         for (int n = 0; n < BESIDE; n++)
             for (int i = 0; i < 4; i++)
-                if (n < my.beside && my.row + i / 2 * 8 < p.H) to[i / 2 * 8 * p.across + n * 8 + i % 2] = sum[n][i];
+                if (my.row + i / 2 * 8 < p.H) to[i / 2 * 8 * p.across + n * 8 + i % 2] = sum[n][i];
     }
+}
+
+static __device__ void add_products(
+    float *sums, const float *W, const float *h, int rows, int k, int depth, const Job &first, const Problem &p)
+{
+    if (p.tile == 32) add_products<4>(sums, W, h, rows, k, depth, first, p);
+    else if (p.tile == 16) add_products<2>(sums, W, h, rows, k, depth, first, p);
+    else add_products<1>(sums, W, h, rows, k, depth, first, p);
+}
+
+static __device__ void give_parts(
+    float *parts, const float *W, const float *d, int rows, const Job &first, const Problem &p)
+{
+    if (p.tile == 32) give_parts<4>(parts, W, d, rows, first, p);
+    else if (p.tile == 16) give_parts<2>(parts, W, d, rows, first, p);
+    else give_parts<1>(parts, W, d, rows, first, p);
 }
