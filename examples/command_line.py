@@ -17,6 +17,7 @@ import errno
 import io
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,8 +27,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-import minirnn as mr
 from minirnn import networks
+from minirnn.backend import get_backend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +40,7 @@ CELL: dict[str, Any] = {  # of --cell
     "default": "lstm",
     "help": "kind of recurrent layer (default lstm)",
 }
+OWN_NAMES = re.compile("^(device|path|text): ")  # of the engine's arguments that options stand for
 # Fonts with Korean, Chinese and Japanese letters, which stand in for those that matplotlib's lacks
 FONTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "Unifont")
 
@@ -52,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], object]) -> None:
-    """Run a program: any letter can be printed; Ctrl-C or a lack of memory ends it in a line.
+    """Run a program: any letter can be printed; Ctrl-C, or a lack of memory or disk, ends it in a line.
 
     Args:
         main: of the program.
@@ -67,6 +69,9 @@ def run(main: Callable[[], object]) -> None:
     except BrokenPipeError:  # of `| head`, which has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except OSError as error:  # a disk that is full, say, or a folder that is gone
+        print(in_a_line(error), file=sys.stderr)
+        raise SystemExit(2) from None
     except MemoryError as error:
         print(
             f"out of memory: {str(error) or 'want a smaller network or less data'}", file=sys.stderr
@@ -86,7 +91,7 @@ def new_parser(doc: str | None, quick: str) -> Parser:
     parser = Parser(description=first, epilog=rest.strip("\n"), formatter_class=raw)
     add = parser.add_argument
     add("--seed", type=int, default=0, help="of the initial weights, and all else that is random")
-    add("--device", default="cpu", help='"cpu" or "cuda"')
+    add("--device", default="cpu", help='"cpu", "cuda" or "cuda:1" (default cpu)')
     add("--out", type=Path, default=Path("out"), help="folder for the picture (default out)")
     add("--show", action="store_true", help="open the picture in a window, too")
     add("--quick", action="store_true", help=quick)
@@ -94,7 +99,9 @@ def new_parser(doc: str | None, quick: str) -> Parser:
 
 
 def check(parser: Parser, options: argparse.Namespace, **least: float) -> argparse.Namespace:
-    """Make the folder ``--out`` and return `options`, or end the program with a line on what is wrong.
+    """Return `options`, or end the program with a line on what is wrong.
+
+    The device asked for is the current one from then on.
 
     Args:
         parser: from `new_parser`.
@@ -107,14 +114,39 @@ def check(parser: Parser, options: argparse.Namespace, **least: float) -> argpar
             option = name.replace("_", "-")
             parser.error(f"argument --{option}: got {value}, want {bound} or more")
     with blame(parser, "--device"):
-        mr.to_device(np.zeros(1), options.device)
+        use(options.device)
     with blame(parser, "--out"):
-        options.out.mkdir(parents=True, exist_ok=True)
-        if not os.access(options.out, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(options.out))
+        check_folder(options.out)
     if options.show and (missing := no_window()):
         parser.error(f"argument --show: {missing}; without it, the picture is a file in --out")
     return options
+
+
+def use(device: str) -> None:
+    """Make a device the current one, on which CuPy computes whatever arrays it is given.
+
+    Args:
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Raises:
+        ValueError, RuntimeError: it is none, or cannot be used.
+    """
+    backend = get_backend(device)
+    if backend.xp is not np:
+        backend.device.use()
+    backend.put(np.zeros(1))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise an OSError unless `folder` can be written to, or be made; it is not made here."""
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    reason = None
+    if not there.is_dir():
+        reason = errno.EEXIST if there == folder else errno.ENOTDIR
+    elif not os.access(there, os.W_OK):
+        reason = errno.EACCES
+    if reason is not None:
+        raise OSError(reason, os.strerror(reason), str(folder))
 
 
 @contextmanager
@@ -128,11 +160,15 @@ def blame(parser: Parser, argument: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        message = str(error) or repr(error)
-        if isinstance(error, OSError) and error.strerror and error.filename:
-            message = f"{error.filename}: {error.strerror}"
-        one_line = " ".join(message.split())
-        parser.exit(2, f"{parser.prog}: argument {argument}: {one_line}\n")
+        parser.exit(2, f"{parser.prog}: argument {argument}: {in_a_line(error)}\n")
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, but for the engine's own name of an argument; or which error it is."""
+    message = OWN_NAMES.sub("", str(error)) or repr(error)
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    return " ".join(message.split())
 
 
 def no_window() -> str | None:
@@ -173,7 +209,8 @@ def new_figure(width: float, height: float, show: bool = False) -> Figure | None
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the picture to `path`, say so, and show it if it was made to be shown."""
+    """Write the picture to `path`, whose folder is made if need be; say so, and show it if asked to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in its place says as much
         figure.savefig(path, dpi=120)

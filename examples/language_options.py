@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from command_line import Parser
+from language_types import (
+    NOT_NEGATIVE,
+    NUCLEUS,
+    POSITIVE,
+    SHARE,
+    device,
+    picture_file,
+    run_file,
+    whole,
+)
 from texts import NAMES
 
-import minirnn as mr
 from minirnn.data import LEVELS
+from minirnn.kernels import SCANS
+from minirnn.networks import of_cell
 
 # Every option of a run that its file remembers, and what it is without a preset
 OPTIONS: dict[str, Any] = {
@@ -38,11 +47,15 @@ OPTIONS: dict[str, Any] = {
     "test": 0.1,
     "seed": 0,
     "device": "cpu",
+    "precision": "float32",
+    "scan": "auto",
     "threads": 0,
     "save_every": 200,
 }
-# Those of them that may change when a run goes on; device and threads make it round differently
-FREE = ("text", "files", "device", "threads", "save_every")
+HOW = ("device", "precision", "scan")  # to compute, of which the weights know nothing
+# Those of them that may change when a run goes on; how it is computed makes it round differently
+FREE = ("text", "files", *HOW, "threads", "save_every")
+PRECISIONS = {"float32": None, "tf32": "tf32"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {"hidden": 128, "window": 50, "streams": 50, "epochs": 12, "lr": 1e-2},
@@ -95,6 +108,34 @@ def complete(o: argparse.Namespace) -> None:
             f"argument --share: one matrix for both needs --embedding {o.hidden}, as --hidden is, "
             f"got {o.embedding}"
         )
+    check_how(o)
+
+
+def check_how(o: argparse.Namespace) -> None:
+    """Raise a ValueError that names the option unless layers can be computed as the options say."""
+    options = {"precision": PRECISIONS[o.precision], "scan": o.scan}
+    try:
+        of_cell(o.cell)(1, o.hidden, device=o.device, **options)
+    except RuntimeError as error:  # options were looked at when they were read, files were not
+        raise ValueError(
+            f"argument --device: the run was on {o.device}, and {error}; or name another, such as cpu"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"argument --{error}") from None  # which begins with the option's name
+
+
+def move(saved: argparse.Namespace, o: argparse.Namespace) -> None:
+    """Put how to compute into the options of a run from a file; what is None stays as it was.
+
+    But precision and scan are those of a kind of device: on another one they start from their defaults.
+    """
+    kind, before = (name.partition(":")[0] for name in (o.device or saved.device, saved.device))
+    for name in HOW:
+        if kind != before:
+            setattr(saved, name, OPTIONS[name])
+        if getattr(o, name) is not None:
+            setattr(saved, name, getattr(o, name))
+    check_how(saved)
 
 
 def complete_resumed(o: argparse.Namespace, saved: argparse.Namespace) -> None:
@@ -117,9 +158,8 @@ def complete_resumed(o: argparse.Namespace, saved: argparse.Namespace) -> None:
 def parser_of_all(description: str) -> argparse.ArgumentParser:
     """The command line of train, sample and eval; the first line of `description` says what it is."""
     first, _, rest = description.partition("\n")
-    parser = argparse.ArgumentParser(
-        description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(description=first, epilog=rest, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True)
     add_train(commands.add_parser("train", help="train a model, or go on training it"))
     add_sample(commands.add_parser("sample", help="write text with a trained model"))
@@ -164,7 +204,9 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add("valid", "share of the text, before the test part, to watch progress on", type=SHARE)
     add("test", "share of the text, at its end, that training never sees", type=SHARE)
     add("seed", "of the initial weights and of dropout", type=whole(0))
-    add("device", '"cpu" or "cuda"', type=device)
+    add("device", '"cpu", "cuda" or "cuda:1"', type=device)
+    add("precision", PRECISION, choices=PRECISIONS)
+    add("scan", SCAN, choices=SCANS)
     add("threads", THREADS.removesuffix(" (default 0)"), type=whole(0), metavar="N")
     add(
         "save_every",
@@ -175,8 +217,9 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sample(parser: argparse.ArgumentParser) -> None:
-    """The options of writing."""
+    """The options of writing, which is in float32 whatever a run was trained in."""
     add_trained(parser)
+    parser.set_defaults(precision="float32", scan="auto")
     add = parser.add_argument
     add("--length", type=whole(1), default=500, help="tokens to write (default 500)")
     add("--prompt", help="how the text begins")
@@ -200,6 +243,8 @@ def add_eval(parser: argparse.ArgumentParser) -> None:
     add("--part", choices=("test", "valid"), default="test", help="(default test)")
     add("--streams", type=whole(1), default=1, help="1 is exact, 50 a good deal faster (default 1)")
     add("--ngram", type=whole(1), metavar="N", help="judge counts of N tokens on this text, too")
+    add("--precision", choices=PRECISIONS, default="float32", help=f"{PRECISION} (default float32)")
+    add("--scan", choices=SCANS, default="auto", help=f"{SCAN} (default auto)")
     add("--threads", type=whole(0), default=0, metavar="N", help=THREADS)
 
 
@@ -207,76 +252,16 @@ def add_trained(parser: argparse.ArgumentParser) -> None:
     """What writing and judging have in common."""
     add = parser.add_argument
     add("file", type=Path, help="of the trained model, such as out/small.npz")
-    add("--device", type=device, help='"cpu" or "cuda" (default: where it was trained)')
+    add("--device", type=device, help='"cpu", "cuda" or "cuda:1" (default: where it was trained)')
     add("--text", help="a file, a folder or a name (default: that of training)")
     add("--files", help='which files of a folder, such as "*.py"')
 
 
+PRECISION = (
+    "of products; tf32, for CUDA devices, keeps 10 bits behind the point of what is multiplied"
+)
+SCAN = "what runs the loop over time; auto is the fastest, on CUDA of those that have passed their tests"
 THREADS = (
     "split the batch among so many threads; 0 takes as many as BLAS has where Numba is installed, "
     "and lets BLAS split each product where not (default 0)"
 )
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """A type for arguments: whole numbers of at least `least`."""
-
-    def convert(text: str) -> int:
-        try:
-            if (value := int(text)) >= least:
-                return value
-        except ValueError:
-            pass
-        raise argparse.ArgumentTypeError(f"got {text}, want a whole number of {least} or more")
-
-    return convert
-
-
-def number(wanted: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
-    """A type for arguments: numbers that fit."""
-
-    def convert(text: str) -> float:
-        try:
-            if fits(value := float(text)):
-                return value
-        except ValueError:
-            pass
-        raise argparse.ArgumentTypeError(f"got {text}, want {wanted}")
-
-    return convert
-
-
-SHARE = number("a number in [0, 1)", lambda value: 0 <= value < 1)
-NUCLEUS = number("a number in (0, 1]", lambda value: 0 < value <= 1)
-POSITIVE = number("a number above 0", lambda value: 0 < value < math.inf)
-NOT_NEGATIVE = number("a number of 0 or more", lambda value: 0 <= value < math.inf)
-
-
-def device(text: str) -> str:
-    """A type for arguments: a device that can be used."""
-    try:
-        mr.to_device(np.zeros(1), text)
-    except (ValueError, RuntimeError) as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("device: ")) from None
-    return text
-
-
-def run_file(text: str) -> Path:
-    """A type for arguments: the file of a run; beside it there will be a picture, in .png."""
-    return file_in(text, ".npz")
-
-
-def picture_file(text: str) -> Path:
-    """A type for arguments: the file of a picture, in a folder that is there."""
-    path = file_in(text, ".png")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"got {text}, but there is no folder {path.parent}")
-    return path
-
-
-def file_in(text: str, suffix: str) -> Path:
-    """The path of a file whose name ends as it should."""
-    path = Path(text)
-    if path.suffix != suffix or path.is_dir():
-        raise argparse.ArgumentTypeError(f"got {text}, want a file whose name ends in {suffix}")
-    return path

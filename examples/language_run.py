@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from language_options import OPTIONS
+from command_line import in_a_line
+from language_options import OPTIONS, PRECISIONS, move
 from texts import text
 
 import minirnn as mr
@@ -45,7 +46,7 @@ def prepare(o: argparse.Namespace, vocabulary: Vocabulary | None = None) -> Text
     try:
         read = text(o.text, o.files)
     except OSError as error:
-        raise ValueError(f"argument --text: {error}") from None
+        raise ValueError(f"argument --text: {in_a_line(error)}") from None
     try:
         total = sum(map(len, read()))
         last = int(total * (1 - o.test))
@@ -63,8 +64,8 @@ def prepare(o: argparse.Namespace, vocabulary: Vocabulary | None = None) -> Text
                 continue
             ids[part], code = encode(section(read(), start, stop), vocabulary)
             digest = digest or code
-    except ValueError as error:
-        raise ValueError(f"argument --text: {str(error).removeprefix('text: ')}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"argument --text: {in_a_line(error)}") from None
     sizes = {part: stop - start for part, (start, stop) in starts.items()}
     return Text(vocabulary, **ids, characters=sizes, digest=digest)
 
@@ -96,6 +97,8 @@ class Run:
             o.dropout,
             device=o.device,
             rng=self.rng,
+            precision=PRECISIONS[o.precision],
+            scan=o.scan,
         )
         rate = mr.CosineWarmup(o.lr, self.steps, min(o.warmup, self.steps - 1))
         parameters = self.model.parameters()
@@ -124,21 +127,26 @@ class Run:
         )
 
     @classmethod
-    def load(cls, path: Path, device: str | None = None, argument: str = "file") -> Run:
-        """Read a run from a file, onto the device it was on or another one.
+    def load(cls, path: Path, o: argparse.Namespace, argument: str = "file") -> Run:
+        """Read a run from a file.
+
+        Args:
+            path: of the file.
+            o: the options `device`, `precision` and `scan`, None for those of the run.
+            argument: gave the file's name.
 
         Raises:
-            ValueError: there is no such file, it is damaged, or not a run; `argument` gave its name.
+            ValueError: there is no such file, it is damaged, or not a run; or it cannot be computed so.
         """
         try:
             saved = mr.load(path)
         except (OSError, ValueError) as error:
-            raise ValueError(f"argument {argument}: {str(error).removeprefix('path: ')}") from None
+            raise ValueError(f"argument {argument}: {in_a_line(error)}") from None
         if saved.get("kind") != KIND:
             holds = f"got {path}, which holds {', '.join(saved) or 'nothing'}"
             raise ValueError(f"argument {argument}: {holds}; want the run of a language model")
         options = argparse.Namespace(**OPTIONS | saved["options"])  # newer ones at their defaults
-        options.device = device or options.device
+        move(options, o)
         vocabulary = Vocabulary(saved["vocabulary"], options.level)
         run = cls(options, vocabulary, saved["digest"], saved["steps"])
         run.epoch, run.window = saved["epoch"], saved["window"]

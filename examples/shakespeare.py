@@ -48,7 +48,7 @@ def main() -> None:
     except BrokenPipeError:  # an OSError, but not the user's mistake
         raise
     except (OSError, ValueError, RuntimeError) as error:
-        parser.exit(2, f"{parser.prog} {o.command}: {error}\n")
+        parser.exit(2, f"{parser.prog} {o.command}: {command_line.in_a_line(error)}\n")
 
 
 def train(o: argparse.Namespace) -> None:
@@ -96,7 +96,7 @@ def train(o: argparse.Namespace) -> None:
 def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
     """A new run, or the one to be resumed; its text; and its file."""
     if o.resume is not None:
-        run = Run.load(o.resume, o.device, "--resume")
+        run = Run.load(o.resume, o, "--resume")
         complete_resumed(o, run.options)
         data = prepare(run.options, run.vocabulary)
         if data.digest != run.digest:
@@ -166,8 +166,9 @@ def check_finite(run: Run, loss: float, norm: float, path: Path) -> None:
 
 
 def introduce(run: Run, data: Text, guessing: dict[str, float], path: Path) -> None:
-    """Say what is trained on what, and what guessing gives."""
+    """Say what is trained on what, and how, and what guessing gives."""
     mr.summary(run.model)
+    print(mr.explain(run.model.rnn))
     sizes = "; ".join(f"{part} {n:,} characters" for part, n in data.characters.items())
     print(f"\n{run.options.text}: {sizes}; {len(data.vocabulary):,} different tokens")
     print("what guessing gives:")
@@ -234,7 +235,7 @@ def written(
 
 def sample(o: argparse.Namespace) -> None:
     """Write text, token by token as it comes."""
-    run = Run.load(o.file, o.device)
+    run = Run.load(o.file, o)
     prompt = encode_prompt(run, o.prompt)
     if o.picture:
         if run.options.level != "char":
@@ -264,7 +265,7 @@ def encode_prompt(run: Run, prompt: str | None) -> Any:
     try:
         ids = run.vocabulary.encode(prompt)
     except ValueError as error:
-        raise ValueError(f"argument --prompt: {str(error).removeprefix('text: ')}") from None
+        raise ValueError(f"argument --prompt: {command_line.in_a_line(error)}") from None
     if not len(ids):
         raise ValueError(f"argument --prompt: got {prompt!r}, want at least one token")
     return ids
@@ -272,7 +273,7 @@ def encode_prompt(run: Run, prompt: str | None) -> Any:
 
 def evaluate(o: argparse.Namespace) -> None:
     """Judge a model on a part of the text that it was not trained on, exactly."""
-    run = Run.load(o.file, o.device)
+    run = Run.load(o.file, o)
     data = run.text_for(o)
     ids = getattr(data, o.part)
     if len(ids) <= o.streams:

@@ -85,6 +85,7 @@ def train(task: Task, options: argparse.Namespace) -> None:
     scaler = close_scaler(recipe, task.close)
     x, y = (mr.to_device(a, options.device) for a in (task.x, scaler.transform(task.close)[None]))
 
+    options.out.mkdir(parents=True, exist_ok=True)
     for epoch in range(1, options.epochs + 1):
         loss = train_epoch(network, optimizer, x, y, rng) * float(scaler.span) ** 2  # in prices
         said, h = predict(network, task.x_test, scaler, options.device)

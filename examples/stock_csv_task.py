@@ -99,7 +99,10 @@ def explained(said: np.ndarray, truth: np.ndarray) -> float:
 
 
 def write_example(folder: Path) -> Path:
-    """Write the first 75 days of GOOG in the form of the slide's file, and return its path."""
+    """Write the first 75 days of GOOG in the form of the slide's file, and return its path.
+
+    The folder is made if it is not there.
+    """
     prices = goog()
     lines = ["날짜,종가,오픈,고가,저가,거래량"]
     table = prices.table("close", "open", "high", "low", "volume")[:75]
@@ -107,5 +110,6 @@ def write_example(folder: Path) -> Path:
         year, month, day = iso.split("-")
         lines.append(",".join([f"{year}년 {month}월 {day}일", *(f"{n:.10g}" for n in numbers)]))
     path = folder / "goog_75.csv"
+    folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes("".join(f"{line}\r\n" for line in lines).encode("cp949"))
     return path

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import checks
-from .backend import Array, array_module, backend_of, on_its_device
+from .backend import Array, Backend, array_module, backend_of, on_its_device
 from .parameter import Layer
 
 
@@ -60,18 +60,37 @@ class Attention(Layer):
             ValueError, TypeError: an argument does not fit; nothing has been computed.
         """
         queries = _floats("queries", queries, ("T", "H", "N"))
-        xp, (_, H, N), backend = array_module(queries), queries.shape, backend_of(queries)
-        memory = checks.of_shape("memory", checks.on_device("memory", memory, backend), ("S", H, N))
-        S = len(memory)
-        if not S:
-            raise ValueError(f"memory: got shape {memory.shape}, want one step or more")
-        real = checks.lengths_mask(lengths, S, N, backend)
+        xp, backend = array_module(queries), backend_of(queries)
+        memory = _memory(memory, queries, backend)
+        real = checks.lengths_mask(lengths, len(memory), queries.shape[2], backend)
         memory = checks.real_numbers("memory", memory, queries.dtype, real)
         q, m = queries.copy(), memory.copy() if real is None else xp.where(real[:, None], memory, 0)
-        e = xp.einsum("thn,shn->tsn", q, m)  # (5.1)  how alike they are
-        a = _softmax(e if real is None else xp.where(real, e, -xp.inf))  # (5.2)  where to look
-        c = xp.einsum("tsn,shn->thn", a, m)  # (5.3)  what is there
+        c, a = _attend(q, m, real)
         return c, AttentionCache(self, self._versions(), q, m, a)
+
+    @on_its_device
+    def look(self, queries: Array, memory: Array, real: Array) -> Array:
+        """Look up every query, and keep nothing for `backward`: for decoding step by step.
+
+        Args:
+            queries: (T, H, N).
+            memory: (S, H, N), zero where there is padding.
+            real: (S, N) booleans, false there. They stay on their device, which is not waited for.
+
+        Returns:
+            The context (T, H, N), as from `forward`.
+
+        Raises:
+            ValueError, TypeError: an argument does not fit; nothing has been computed.
+        """
+        queries = _floats("queries", queries, ("T", "H", "N"))
+        backend = backend_of(queries)
+        memory = checks.real_numbers("memory", _memory(memory, queries, backend), queries.dtype)
+        shape = len(memory), queries.shape[2]
+        real = checks.of_shape("real", checks.on_device("real", real, backend), shape)
+        if real.dtype != bool:
+            raise TypeError(f"real: got {real.dtype}, want booleans")
+        return _attend(queries, memory, real)[0]
 
     @on_its_device
     def backward(self, cache: AttentionCache, dcontext: Array) -> tuple[Array, Array]:
@@ -96,6 +115,14 @@ class Attention(Layer):
         return dq, dm
 
 
+def _attend(q: Array, m: Array, real: Array | None) -> tuple[Array, Array]:
+    """The context (T, H, N) and the weights (T, S, N); `m` is zero where `real` (S, N) is false."""
+    xp = array_module(q)
+    e = xp.einsum("thn,shn->tsn", q, m)  # (5.1)  how alike they are
+    a = _softmax(e if real is None else xp.where(real, e, -xp.inf))  # (5.2)  where to look
+    return xp.einsum("tsn,shn->thn", a, m), a  # (5.3)  what is there
+
+
 def _softmax(e: Array) -> Array:
     """exp(e) / Σ_s exp(e) for e (T, S, N); 0 where e is -inf, even if all are."""
     xp = array_module(e)
@@ -112,3 +139,12 @@ def _floats(name: str, value: Any, shape: tuple[Any, ...]) -> Array:
     if checks.of_shape(name, value, shape).dtype.kind not in "fc":
         raise TypeError(f"{name}: got {value.dtype}, want floating-point numbers")
     return value
+
+
+def _memory(memory: Any, queries: Array, backend: Backend) -> Array:
+    """Return `memory` if it is (S, H, N), with H and N of the queries, on this device."""
+    shape = "S", *queries.shape[1:]
+    memory = checks.of_shape("memory", checks.on_device("memory", memory, backend), shape)
+    if not len(memory):
+        raise ValueError(f"memory: got shape {memory.shape}, want one step or more")
+    return memory

@@ -46,7 +46,7 @@ class LanguageModel(Model):
         share: the output layer's V is the embedding's matrix (tied weights, Press & Wolf 2017): E is H.
         dropout: share set to zero between layers, after the last, and after an embedding;
             Zaremba et al. 2014. Only where `forward` is given a `dropout_rng`.
-        dtype, device, rng, precision: as for `Recurrent`.
+        dtype, device, rng, precision, scan: as for `Recurrent`.
 
     Layers: ``embed`` (if there is one), ``rnn``, ``drop``, ``out``.
 
@@ -72,6 +72,7 @@ class LanguageModel(Model):
         device: str = "cpu",
         rng: Rng = None,
         precision: str | None = None,
+        scan: str = "auto",
     ) -> None:
         network = of_cell(cell)
         checks.whole_number("num_tokens", num_tokens)
@@ -97,6 +98,7 @@ class LanguageModel(Model):
             num_layers,
             dropout=dropout if num_layers > 1 else 0.0,
             precision=precision,
+            scan=scan,
             **where,
         )
         layers["drop"] = Dropout(dropout)

@@ -44,7 +44,10 @@ class Parameter:
             ``data``. A cache from an earlier version is refused by ``backward``. (Writing into
             ``data[...]`` goes unseen: assign instead.)
         blocks: names of the equal blocks of rows, such as ``("i", "f", "o", "g")``; may be empty.
+        replaced: how many of all parameters have another array in their place now, see `replaced_by`.
     """
+
+    replaced = 0
 
     def __init__(
         self, name: str, value: Array, backend: Backend, blocks: Sequence[str] = ()
@@ -102,12 +105,17 @@ class Parameter:
 
     @contextmanager
     def replaced_by(self, array: Array) -> Iterator[None]:
-        """Compute with `array`, of the same shape and any dtype, in place of the data."""
+        """Compute with `array`, of the same shape and any dtype, in place of the data.
+
+        A recurrent network wants one dtype for all of its parameters.
+        """
         own, self._data = self._data, array
+        Parameter.replaced += 1
         try:
             yield
         finally:
             self._data = own
+            Parameter.replaced -= 1
 
     def __repr__(self) -> str:
         return f"Parameter({self.name}, shape={self.shape}, {self.dtype}, {self.backend.name})"

@@ -171,6 +171,8 @@ class Recurrent(Layer):
         Raises:
             ValueError, TypeError: an argument does not fit; nothing has been computed.
         """
+        if Parameter.replaced:
+            checks.one_dtype(self._parameters)
         x = checks.columns_or_tokens("x", x, ("T",), self.input_size, self.backend)
         T, N = x.shape[0], x.shape[-1]
         mask = checks.lengths_mask(lengths, T, N, self.backend)
@@ -308,6 +310,8 @@ class Recurrent(Layer):
             raise ValueError(
                 "step: a bidirectional network must see the whole sequence: use forward"
             )
+        if Parameter.replaced:
+            checks.one_dtype(self._parameters)
         x_t = checks.columns_or_tokens("x_t", x_t, (), self.input_size, self.backend)
         if x_t.ndim == 1:
             x_t = checks.tokens("x_t", x_t, self.input_size, None, look=False)

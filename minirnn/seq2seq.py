@@ -45,7 +45,7 @@ class EncoderDecoder(Model):
         bidirectional: the encoder reads the source both ways, with H/2 units in each direction: on
             top of one another they are the decoder's state.
         attention: with it, or without.
-        dtype, device, rng, precision: as for `Recurrent`. Attention multiplies in `dtype`.
+        dtype, device, rng, precision, scan: as for `Recurrent`. Attention multiplies in `dtype`.
 
     Layers: ``encoder``, ``decoder``, with attention ``attention`` and ``combine``, and ``out``.
 
@@ -72,6 +72,7 @@ class EncoderDecoder(Model):
         device: str = "cpu",
         rng: Rng = None,
         precision: str | None = None,
+        scan: str = "auto",
     ) -> None:
         network = of_cell(cell)
         checks.whole_number("source_tokens", source_tokens)
@@ -86,8 +87,10 @@ class EncoderDecoder(Model):
         where = {"dtype": dtype, "device": device, "rng": random, "precision": precision}
         layers: dict[str, Any] = {}
         of_each = H // 2 if bidirectional else H
-        layers["encoder"] = network(source_tokens, of_each, num_layers, bidirectional, **where)
-        layers["decoder"] = network(target_tokens, H, num_layers, **where)
+        layers["encoder"] = network(
+            source_tokens, of_each, num_layers, bidirectional, scan=scan, **where
+        )
+        layers["decoder"] = network(target_tokens, H, num_layers, scan=scan, **where)
         if attention:
             layers["attention"] = Attention()
             layers["combine"] = Sequential(Linear(2 * H, H, **where), Activation("tanh"))
@@ -148,8 +151,9 @@ class EncoderDecoder(Model):
     def encode(self, source: Array, lengths: Any = None) -> State:
         """Read the sources, and return the state for the first `step`.
 
-        It is (h,) or (h, c) of the decoder; with attention, the memory (S, H, N) and the lengths (N,)
-        follow. The last axis of each part is the sequence, as `beam_search` wants it.
+        It is (h,) or (h, c) of the decoder; with attention, the memory (S, H, N) follows, and booleans
+        (S, N), true for those of its steps that are real. The last axis of each part is the sequence,
+        as `beam_search` wants it.
 
         Args:
             source: (S, N) integers.
@@ -161,9 +165,9 @@ class EncoderDecoder(Model):
         memory, state, _ = self._encode(source, lengths, "N")
         if "attention" not in self._layers:
             return state
-        S, _, N = memory.shape
-        lengths = [S] * N if lengths is None else lengths
-        return *state, memory, self.decoder.backend.put(lengths)
+        (S, _, N), backend = memory.shape, self.decoder.backend
+        real = checks.lengths_mask(lengths, S, N, backend)
+        return *state, memory, backend.xp.ones((S, N), bool) if real is None else real
 
     @on_its_device
     def step(self, tokens: Array, state: State) -> tuple[Array, State]:
@@ -172,12 +176,15 @@ class EncoderDecoder(Model):
         Raises:
             ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
         """
-        states = len(self.decoder.cell.states)
-        y, new = self.decoder.step(tokens, state[:states])
-        if "attention" in self._layers:
-            context, _ = self.attention.forward(y[None], *state[states:])
+        letters = self.decoder.cell.states
+        parts = (*letters, "memory", "real") if "attention" in self._layers else letters
+        state = checks.state_parts("state", state, parts)
+        kept = state[len(letters) :]
+        y, new = self.decoder.step(tokens, state[: len(letters)])
+        if kept:
+            context = self.attention.look(y[None], *kept)
             y, _ = self.combine.forward(self._stack(context[0], y))
-        return self.out.forward(y)[0], (*new, *state[states:])
+        return self.out.forward(y)[0], (*new, *kept)
 
     def _encode(self, source: Array, lengths: Any, N: Any) -> tuple[Array, State, Any]:
         """The memory, the decoder's initial state, and the cache."""

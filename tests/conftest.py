@@ -42,6 +42,7 @@ def stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", stand_in_for_cupy)
     for chooses in ("minirnn.kernels", "minirnn.kernels.dropout"):
         monkeypatch.setattr(f"{chooses}.last_pass", lambda *names: None)  # it runs no kernels
+    monkeypatch.setattr(stand_in_for_cupy, "_current", [0])  # programs make another device current
     for counted in ("synchronised", "copied", "launched"):
         getattr(stand_in_for_cupy, counted).clear()
     return stand_in_for_cupy

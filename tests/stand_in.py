@@ -93,6 +93,10 @@ class Device:
     def __exit__(self, *exception: object) -> None:
         _current.pop()
 
+    def use(self) -> None:
+        """Make it the current one, until the end of the innermost ``with``."""
+        _current[-1] = self.id
+
     @property
     def cublas_handle(self) -> tuple[int, int]:
         """CuPy has one for each thread and device."""

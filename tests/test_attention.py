@@ -93,6 +93,17 @@ def test_a_sequence_alone_gets_the_same_numbers_as_in_a_padded_batch(rng):
             np.testing.assert_allclose(alone[..., 0], batch[..., n], rtol=0, atol=1e-14)
 
 
+@each_lengths
+def test_a_look_is_forward_without_its_record(rng, lengths):
+    queries, memory = draw(rng)
+    real = np.arange(S)[:, None] < np.array(lengths or [S] * N)
+    memory *= real[:, None]
+    with unchanged(queries, memory, real):
+        context = mr.Attention().look(queries, memory, real)
+    wanted, _ = mr.Attention().forward(queries, memory, lengths)
+    assert same_bits(context, wanted)
+
+
 def test_large_scores_do_not_overflow():
     memory = np.array([[1000.0], [-1000.0]])[:, :, None]
     context, cache = mr.Attention().forward(memory[:1], memory)
@@ -146,6 +157,20 @@ Q, M = np.ones((3, 2, 5)), np.ones((4, 2, 5))
 def test_forward_refuses_what_does_not_fit(arguments, message):
     with pytest.raises((ValueError, TypeError), match=message):
         mr.Attention().forward(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((Q, M, np.ones(5, bool)), r"real: got shape \(5,\), want \(4, 5\)"),
+        ((Q, M, np.ones((4, 5))), "real: got float64, want booleans"),
+        ((Q, M[:0], np.ones((0, 5), bool)), r"memory: got shape \(0, 2, 5\), want one step"),
+        ((Q, M[..., :1], np.ones((4, 5), bool)), r"memory: got shape \(4, 2, 1\), want \(S, 2, 5"),
+    ],
+)
+def test_look_refuses_what_does_not_fit(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        mr.Attention().look(*arguments)
 
 
 def test_backward_refuses_what_does_not_fit():

@@ -54,7 +54,7 @@ def test_options_have_the_defaults_that_help_tells(parser, command_line, tmp_pat
     assert (options.seed, options.device, options.cell) == (0, "cpu", "lstm")
     assert (options.show, options.quick, options.steps) == (False, False, None)
     assert options.out.resolve() == tmp_path / "out"
-    assert options.out.is_dir()
+    assert not options.out.exists()  # nothing has been written yet
     with pytest.raises(SystemExit) as ended:
         parser.parse_args(["--help"])
     assert ended.value.code == 0
@@ -109,21 +109,44 @@ def test_options_on_their_bounds_are_good(parser, command_line):
 def test_a_device_that_is_none_is_told(parser, command_line, told):
     options = parser.parse_args(["--device", "tpu"])
     line = told(command_line.check, parser, options)
-    assert line.startswith("this.py: argument --device: device: got 'tpu', want \"cpu\"")
+    assert line.startswith("this.py: argument --device: got 'tpu', want \"cpu\"")
     assert not options.out.exists()
 
 
-def test_out_is_made_with_the_folders_above_it(parser, command_line, tmp_path):
+@pytest.mark.parametrize(("device", "current"), [("cpu", 0), ("cuda", 0), ("cuda:1", 1)])
+def test_the_device_becomes_the_current_one(parser, command_line, device, current, stand_in):
+    options = command_line.check(parser, parser.parse_args(["--device", device]))
+    assert stand_in.Device().id == current
+    two = mr.to_device(np.ones(2), options.device)
+    assert mr.to_host(two + two).tolist() == [2, 2]
+
+
+def test_a_device_that_is_not_there_is_told(parser, command_line, told, stand_in):
+    line = told(command_line.check, parser, parser.parse_args(["--device", "cuda:2"]))
+    assert line == "this.py: argument --device: device='cuda:2': this machine has 2 CUDA device(s)"
+    assert stand_in.Device().id == 0
+
+
+def test_out_is_made_with_the_folders_above_it_when_it_is_needed(parser, command_line, tmp_path):
     options = parser.parse_args(["--out", str(tmp_path / "a" / "b")])
     for _ in range(2):  # and may be there already
-        assert command_line.check(parser, options).out.is_dir()
+        command_line.check(parser, options)
+        command_line.save(command_line.new_figure(1, 1), options.out / "c.png")
+        assert (tmp_path / "a" / "b" / "c.png").is_file()
 
 
 @pytest.mark.parametrize(
-    ("out", "reason"), [("file", "File exists"), ("file/below", "Not a directory")]
+    ("out", "reason"),
+    [
+        ("file", "File exists"),
+        ("file/below", "Not a directory"),
+        ("file/far/below", "Not a directory"),
+        ("nowhere", "File exists"),
+    ],
 )
 def test_out_that_cannot_be_a_folder_is_told(parser, command_line, told, out, reason, tmp_path):
     (tmp_path / "file").write_text("in the way")
+    (tmp_path / "nowhere").symlink_to("is/not/there")
     line = told(command_line.check, parser, parser.parse_args(["--out", out]))
     assert line == f"this.py: argument --out: {out}: {reason}"
     assert (tmp_path / "file").read_text() == "in the way"
@@ -146,6 +169,7 @@ def test_out_that_cannot_be_written_to_is_told_first(parser, command_line, told,
         (OSError("it is broken"), "it is broken"),
         (ValueError("line 3:\n  not a number"), "line 3: not a number"),
         (RuntimeError("no device"), "no device"),
+        (ValueError("path: got a.npz, which is empty"), "got a.npz, which is empty"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
          "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
         (ValueError(), "ValueError()"),
@@ -361,6 +385,7 @@ def test_korean_letters_are_drawn_or_boxed_without_a_warning(command_line, tmp_p
         (KeyboardInterrupt(), 130, "\nstopped\n"),
         (MemoryError("7 TiB"), 2, "out of memory: 7 TiB\n"),
         (MemoryError(), 2, "out of memory: want a smaller network or less data\n"),
+        (OSError(28, "No space left on device", "a.png"), 2, "a.png: No space left on device\n"),
     ],
 )
 def test_a_program_that_is_stopped_ends_in_a_line(error, status, said, command_line, capsys):

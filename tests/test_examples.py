@@ -36,7 +36,7 @@ def test_hihello_says_ihello_and_draws_it(cell, bare, tmp_path):
     [
         (["--steps", "0"], "argument --steps: got 0, want 1 or more"),
         (["--seed", "-1"], "argument --seed: got -1, want 0 or more"),
-        (["--device", "gpu"], "argument --device: device: got 'gpu'"),
+        (["--device", "gpu"], "argument --device: got 'gpu'"),
         (["--cell", "lsmt"], "argument --cell: invalid choice"),
         (["--out", "file"], "argument --out: "),
     ],

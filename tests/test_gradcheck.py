@@ -109,6 +109,19 @@ def test_whole_model_passes_and_is_left_as_it_was(method, bar):
         assert (p.grad == 3).all()
 
 
+def test_some_parameters_of_a_network_are_not_enough():
+    model, x, forward, backward = lstm_problem()
+    W = model.rnn.named_parameters()["l0.W"]
+    with pytest.raises(
+        TypeError, match=r"complex128 \(l0.W\).*all parameters of a network, or none"
+    ):
+        mr.gradcheck(lambda: forward(x), lambda saved: backward(saved) and None, [W])
+    report = mr.gradcheck(
+        lambda: forward(x), lambda saved: backward(saved) and None, [W], method="central"
+    )
+    assert report.ok  # all of them are float64 then
+
+
 def test_single_precision_passes_at_its_own_tolerance_and_is_recognised_below_it():
     model, x, forward, backward = lstm_problem("float32")
     assert mr.gradcheck(forward, backward, model.parameters(), x=x).ok

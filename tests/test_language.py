@@ -50,6 +50,13 @@ def test_its_gradient_is_the_derivative(rng, form, cell, dropout):
     assert all(row.largest > 1e-3 for row in report.rows)  # nothing is cut off
 
 
+@pytest.mark.parametrize("scan", ["generic", "numpy"])
+def test_its_network_runs_the_scan_that_is_asked_for(scan):
+    assert mr.LanguageModel(5, 4, scan=scan, rng=0).rnn.scan.name == scan
+    with pytest.raises(ValueError, match="scan: 'fused' cannot run here"):
+        mr.LanguageModel(5, 4, scan="fused")
+
+
 def test_it_is_made_of_the_layers_it_names():
     one_hot, embedding, shared = (make(form) for form in FORMS)
     recurrent = [f"rnn.l{k}.{letter}" for k in range(2) for letter in "UWb"]

@@ -180,6 +180,7 @@ def test_command_lists_all_and_tabulates_all(tmp_path):
     script = ROOT / "examples" / "bug_museum.py"
     listed = run(script, cwd=tmp_path).stdout.splitlines()
     assert [line.split()[0] for line in listed] == list(EXHIBITS)
+    assert list(tmp_path.iterdir()) == []  # no folder for a picture that is not drawn
     head, *rows = run(script, "--all", cwd=tmp_path).stdout.splitlines()
     assert "strong" in head
     assert [row.split()[0] for row in rows] == list(EXHIBITS)

@@ -294,6 +294,27 @@ def test_steps_take_complex_numbers_as_gradcheck_has_them(cell, scan, N, rng):
 
 
 @each_scan
+@pytest.mark.parametrize("name", ["l0.U", "l0.W", "l1.b"])
+@pytest.mark.parametrize("N", [1, 3])
+def test_complex_numbers_in_some_parameters_only_are_refused(cell, scan, name, N, rng):
+    net = network(cell, scan, num_layers=2)
+    names = net.named_parameters()
+    real = ", ".join(other for other in names if other != name)
+    x, p = rng.normal(size=(4, D, N)), names[name]
+    before = net.step(x[0])
+    for call in (lambda: net.forward(x), lambda: net.step(x[0]), lambda: net.step(x[0] + 0j)):
+        with pytest.raises(TypeError) as told, p.replaced_by(p.data.astype(complex)):
+            call()
+        said = str(told.value)
+        assert said.startswith("parameters: got ")
+        assert f"float64 ({real})" in said
+        assert f"complex128 ({name})" in said
+        assert "\n" not in said
+    assert close(net.step(x[0])[0], before[0])
+    assert mr.Parameter.replaced == 0
+
+
+@each_scan
 def test_steps_use_the_parameters_as_they_are_now(cell, scan, rng):
     net = network(cell, scan)
     x = rng.normal(size=(D, 2))

@@ -147,6 +147,14 @@ def test_it_can_be_searched(seed, form, width):
         assert same_bits(tokens, mr.greedy_search(model.step, state, start, 0, length))
 
 
+@pytest.mark.parametrize("scan", ["generic", "numpy"])
+def test_its_networks_run_the_scan_that_is_asked_for(scan):
+    model = mr.EncoderDecoder(SOURCES, K, H, scan=scan, rng=0)
+    assert (model.encoder.scan.name, model.decoder.scan.name) == (scan, scan)
+    with pytest.raises(ValueError, match="scan: 'fused' cannot run here"):
+        mr.EncoderDecoder(SOURCES, K, H, scan="fused")
+
+
 def test_it_is_made_of_the_layers_it_names():
     recurrent = [f"{part}.l0.{letter}" for part in ("encoder", "decoder") for letter in "UWb"]
     plain, out = make(attention=False), ["out.V", "out.b"]
@@ -213,6 +221,16 @@ GOOD = {"source": np.zeros((S, N), int), "inputs": np.zeros((T, N), int)}
 def test_forward_refuses_what_does_not_fit(options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make().forward(**(GOOD | options))
+
+
+@each_attention
+def test_step_refuses_a_state_of_another_kind(attention):
+    model = make(attention=attention)
+    state = model.encode(GOOD["source"])
+    parts = "h, c, memory, real" if attention else "h, c"
+    message = rf"state: got {len(state) - 1} part\(s\), want {len(state)}: \({parts}\)"
+    with pytest.raises(ValueError, match=message):
+        model.step(GOOD["inputs"][0], state[:-1])
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ GOOD = "".join(f"{k}+1_{k + 1}\n" for k in range(30))
             "--data open",
             "argument --data: open, line 31: got '7+1_', want a text, '_' and its answer",
         ),
-        ("--data good --translate 3-1", "argument --translate: text: got '-', want tokens of the"),
+        ("--data good --translate 3-1", "argument --translate: got '-', want tokens of the"),
         (
             "--data good --translate 3+1 ''",
             "argument --translate: got an empty text, want one letter or more",

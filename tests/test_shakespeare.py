@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import card
 import numpy as np
 import pytest
 from helpers import same_bits
@@ -29,6 +31,8 @@ TRAIN = (
     "train --text text.txt --hidden 16 --window 10 --streams 32 --epochs 5 --dropout 0.3 --lr 0.01 "
     f"--average 0.9 --decay 0.1 --valid 0.05 --threads {THREADS} --save-every 2 --out {FILE}"
 ).split()
+SAY = ["sample", FILE, "--length", "30", "--seed", "0"]
+JUDGE = ["eval", FILE, "--streams", "50", "--threads", "0"]
 QUICK = ["--hidden", "8", "--window", "10", "--streams", "8", "--epochs", "1", "--threads", "0"]
 
 
@@ -249,6 +253,13 @@ def test_without_arguments_it_says_what_there_is(command):
         ("--save-every 0", "argument --save-every: got 0, want a whole number of 1 or more"),
         ("--threads -1", "argument --threads: got -1, want a whole number of 0 or more"),
         ("--device gpu", "argument --device: got 'gpu', want \"cpu\""),
+        ("--precision half", "argument --precision: invalid choice: 'half'"),
+        ("--precision tf32", 'argument --precision: got "tf32" with dtype float32 on cpu, which'),
+        ("--scan fast", "argument --scan: invalid choice: 'fast'"),
+        (
+            "--scan fused",
+            "argument --scan: 'fused' cannot run here: the parameters are on cpu, and",
+        ),
         ("--level letter", "argument --level: invalid choice: 'letter'"),
         ("--share", "argument --share: one matrix for both needs --embedding 8"),
         ("--valid 0.6 --test 0.5", "argument --valid: got 0.6, and --test 0.5; want less than 1"),
@@ -259,7 +270,7 @@ def test_without_arguments_it_says_what_there_is(command):
         ("--streams 5000", "has 17,"),
         ("--streams 5000", "tokens to train on, want 50,001 or more for --streams 5000"),
         ("--files *.py", "argument --files: got *.py, want a folder for it, not text.txt"),
-        ("--text . --files *.py", "a folder without a file *.py"),
+        ("--text . --files *.py", "argument --text: got ., a folder without a file *.py"),
         ("--out new.png", "argument --out: got new.png, want a file whose name ends in .npz"),
         ("--out bad/new.npz", "argument --out: got bad/new.npz, want a folder for it"),
         ("--out run.npz", "argument --out: run.npz is there already; go on with it by --resume"),
@@ -316,6 +327,80 @@ def test_threads_are_remembered_or_left_to_blas(command, monkeypatch, tmp_path):
     code, _, err = command("train", *given, "--out", "two.npz", "--threads", "2")
     assert code == 2
     assert "argument --threads: 2 need threadpoolctl: pip install threadpoolctl" in err
+
+
+@pytest.mark.parametrize("what", ["--precision tf32", "--scan fused", "--hidden 0", "--steps 3"])
+def test_a_mistake_is_told_in_one_line(what, command, tmp_path):
+    write_text(tmp_path)
+    code, out, err = command("train", "--text", "text.txt", *QUICK, *what.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("shakespeare.py train: ") or "unrecognized arguments" in err
+    assert not (tmp_path / "out").exists()
+
+
+# On a device
+
+
+@pytest.mark.parametrize("scan", ["generic", "fused", "persistent"])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_a_preset_is_computed_as_asked_for(scan, precision, example, stand_in, monkeypatch):
+    card.insert(monkeypatch)  # which plays the kernels on the host
+    options, language_run = example("language_options"), example("language_run")
+    how = {"preset": "karpathy", "device": "cuda:1", "scan": scan, "precision": precision}
+    o = SimpleNamespace(**dict.fromkeys(options.OPTIONS) | how | {"hidden": 8})
+    options.complete(o)
+    rnn = language_run.Run(o, Vocabulary(["a", "b"]), "", steps=9).model.rnn
+    assert (rnn.scan.name, rnn.precision) == (scan, options.PRECISIONS[precision])
+    assert (rnn.num_layers, rnn.dropout, rnn.backend.name) == (3, 0.5, "cuda:1")
+
+
+@pytest.fixture
+def tf32(command, stand_in, tmp_path):
+    """The file of a run that was trained in TF32 on the second device, with a scan named."""
+    write_text(tmp_path)
+    how = ["--precision", "tf32", "--scan", "generic", "--device", "cuda:1", "--streams", "200"]
+    code, _, err = command("train", "--text", "text.txt", *QUICK, *how, "--out", FILE)
+    assert code == 0, err
+    stand_in.products.clear()
+    return FILE
+
+
+def options_of(file):
+    return [mr.load(file)["options"][name] for name in ("device", "precision", "scan")]
+
+
+def test_weights_trained_in_tf32_are_good_on_any_machine(tf32, command, stand_in, monkeypatch):
+    there = [command(*what)[1] for what in (SAY, JUDGE)]
+    assert stand_in.products
+    assert not any(asked for _, asked in stand_in.products)  # in float32, unless asked for
+    assert command(*JUDGE, "--precision", "tf32")[0] == 0
+    assert any(asked for _, asked in stand_in.products)
+    monkeypatch.setitem(sys.modules, "cupy", None)  # a machine without CuPy
+    for what in (SAY, JUDGE, ["train", "--resume", FILE]):
+        code, out, err = command(*what)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "argument --device: the run was on cuda:1, and device='cuda:1' needs CuPy" in err
+        assert err.endswith("; or name another, such as cpu\n")
+    assert [command(*what, "--device", "cpu")[1] for what in (SAY, JUDGE)] == there
+    code, _, err = command(*JUDGE, "--device", "cpu", "--precision", "tf32")
+    assert code == 2
+    assert 'argument --precision: got "tf32" with dtype float32 on cpu' in err
+
+
+def test_a_run_goes_on_as_it_was_computed_or_as_another_device_does(tf32, command, stand_in):
+    assert options_of(FILE) == ["cuda:1", "tf32", "generic"]
+    for given, wanted in (
+        ([], ["cuda:1", "tf32", "generic"]),
+        (["--device", "cuda:0"], ["cuda:0", "tf32", "generic"]),
+        (["--precision", "float32"], ["cuda:0", "float32", "generic"]),
+        (["--precision", "tf32", "--scan", "auto"], ["cuda:0", "tf32", "auto"]),
+        (["--device", "cpu"], ["cpu", "float32", "auto"]),  # which has no tensor cores
+        (["--scan", "numpy"], ["cpu", "float32", "numpy"]),
+        (["--device", "cuda", "--precision", "tf32"], ["cuda", "tf32", "auto"]),
+    ):
+        code, _, err = command("train", "--resume", FILE, *given)
+        assert code == 0, err
+        assert options_of(FILE) == wanted
 
 
 # Writing
@@ -378,6 +463,8 @@ def test_file_of_something_else_is_no_model(command, tmp_path):
         assert code == 2
         assert err.count("\n") == 1
         assert "argument file: got text.npz, which is no .npz, but begins with b'hell'" in err
+        code, _, err = command(name, ".")
+        assert (code, err) == (2, f"shakespeare.py {name}: argument file: .: Is a directory\n")
 
 
 @pytest.mark.parametrize("unit", [[], ["--unit", "l1.3"]], ids=["best", "given"])

@@ -207,3 +207,25 @@ def test_nor_do_the_steps_of_whole_models(stand_in):
     for optimizer in optimizers:
         optimizer.step()
     assert stand_in.synchronised == []
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 1, 4]], ids=["whole", "lengths"])
+def test_decoding_waits_for_what_is_read_and_nothing_else(lengths, stand_in):
+    source = mr.to_device(np.random.default_rng(0).integers(0, 5, (6, 3)), "cuda:1")
+    model = mr.EncoderDecoder(5, 7, 6, bidirectional=True, device="cuda:1", rng=0)
+    start = mr.to_device(np.array([0, 1, 2]), "cuda:1")
+    stand_in.synchronised.clear()
+    _, state = model.step(start, model.encode(source, lengths))
+    model.step(start, state)
+    assert stand_in.synchronised == []
+    never, length = 6, 4
+    b = model.out.named_parameters()["b"]
+    b.data = np.where(
+        np.arange(7)[:, None] == never, -1e3, 0
+    )  # so that every search goes to its end
+    problem = (model.step, model.encode(source, lengths), start, never, length)
+    stand_in.synchronised.clear()
+    mr.greedy_search(*problem)
+    mr.beam_search(*problem, 3)
+    # the first tokens, and the scores of each step
+    assert stand_in.synchronised == ["get"] * 2 * (1 + length)

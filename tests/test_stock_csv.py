@@ -29,8 +29,8 @@ def why(example):
 
 @pytest.fixture
 def prices(example, task, tmp_path):
-    """The 75 days that are written without --csv, as they are read back."""
-    return example("prices").read_prices(task.write_example(tmp_path))
+    """The 75 days that are written without --csv, into a folder that is made, as they are read back."""
+    return example("prices").read_prices(task.write_example(tmp_path / "new" / "one"))
 
 
 def numbers(pattern, text):
@@ -38,7 +38,7 @@ def numbers(pattern, text):
 
 
 def test_written_file_has_the_form_of_the_slide_s(example, task, prices, tmp_path):
-    lines = (tmp_path / "goog_75.csv").read_bytes().decode("cp949").split("\r\n")
+    lines = (tmp_path / "new" / "one" / "goog_75.csv").read_bytes().decode("cp949").split("\r\n")
     assert lines[0] == "날짜,종가,오픈,고가,저가,거래량"
     assert lines[1] == "2004년 08월 19일,100.34,100,104.06,95.96,22351900"
     assert (len(lines), lines[-1]) == (77, "")
@@ -291,7 +291,7 @@ SHORT = "날짜,종가,오픈,고가,저가,거래량\n2020-01-02,55.2,55.5,56,5
             ["train", "--checkpoint", "ours.npz"],
             "argument --checkpoint: got with train, want it with test",
         ),
-        (["test", "--checkpoint", "cut.npz"], "argument --checkpoint: path: got cut.npz, which is"),
+        (["test", "--checkpoint", "cut.npz"], "argument --checkpoint: got cut.npz, which is"),
         (["test", "--checkpoint", "other.npz"], "got other.npz, a checkpoint of another program"),
         (
             ["test", "--checkpoint", "ours.npz", "--target", "tomorrow"],
