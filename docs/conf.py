@@ -8,6 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "code"), str(HERE.parent)]
 
+from punctuation import keep_signs  # noqa: E402
 from sources import linkcode_resolve  # noqa: E402, F401
 from sphinx.domains.python import PyObject  # noqa: E402
 
@@ -39,7 +40,7 @@ myst_heading_anchors = 3
 
 # Code in the pages runs while they are built, page by page. What it prints is the page's figures.
 nb_execution_mode = "inline"
-nb_execution_timeout = 300
+nb_execution_timeout = 900  # for a cell; the proof takes minutes where other programs run
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
@@ -80,3 +81,8 @@ html_show_search_summary = False  # summaries are fetched, which browsers refuse
 mathjax = next(f for f in metadata.files("sphinx-mathjax-offline") or [] if f.name == "tex-svg.js")
 html_extra_path = [str(mathjax.locate())]
 mathjax_path = "../tex-svg.js"
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("doctree-resolved", keep_signs)

@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,15 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+CELL = re.compile(r"^```\{code-cell\}\n(?::[^\n]*\n)*(.*?)^```", re.DOTALL | re.MULTILINE)
+CODE = {page: cells for page in PAGES if (cells := CELL.findall(page.read_text()))}
+CHAPTERS = [page for page in PAGES if not page.name.startswith(("README", "api", "gpu"))]
+NO_SENTENCE = re.compile(  # front matter, blocks, commands, tags, maths, code, links, shapes
+    r"\A---\n.*?\n---\n|^```.*?^```|^ {4}\S[^\n]*|<[^>]*>|\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|\]\([^)]*\)"
+    r"|[(\[][\w\s·+]+,[\w\s·+,]+[)\]]",
+    re.DOTALL | re.MULTILINE,
+)
+LETTER = re.compile(r"(?<![\w'’])(?!(?:[aAIC]|s|do|de)\b|n-gram)d?(?:[A-Za-zα-ω]|ys)'?(?![\w'’])")
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?%?")
 
 
@@ -45,9 +57,32 @@ def test_equations_beside_the_readme_are_lines_of_the_code():
 
 
 def test_new_cell_of_the_docs_runs_and_proves_itself_in_every_arrangement():
-    _, printed = run("\n".join(blocks("docs/new_cell.md", r"\{code-cell\}")))
+    _, printed = run("\n".join(CODE[ROOT / "docs" / "new_cell.md"]))
     assert printed.count("all within 1e-12 by complex step") == 2
     assert float(re.search(r"72 arrangements, worst error (\S+)", printed)[1]) <= 1e-12
+
+
+@pytest.mark.parametrize("page", CODE, ids=lambda page: page.name)
+def test_code_of_a_page_compiles(page):
+    for cell in CODE[page]:
+        compile(cell, page, "exec")
+
+
+def test_code_of_the_pages_has_the_style_of_all_code(tmp_path):
+    """Each page is a notebook to Ruff, which knows that a cell may use the names of those before."""
+    pytest.importorskip("ruff")
+    kind = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    for page, cells in CODE.items():
+        code = [kind | {"source": cell.removesuffix("\n")} for cell in cells]
+        notebook = {"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        (tmp_path / f"{page.stem}.ipynb").write_text(json.dumps(notebook))
+    for command in (["check", "--ignore=D"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--quiet", "--no-cache"]
+        done = subprocess.run(
+            [*ruff, "--config", ROOT / "pyproject.toml", tmp_path],
+            capture_output=True, text=True, cwd=ROOT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -73,6 +108,13 @@ def test_maths_survives_githubs_markdown(page):
         assert not re.search(r"\\[^a-zA-Z]", maths), (
             f"{maths}: want \\thinspace, \\quad, \\cr, \\lbrace"
         )
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
+def test_letters_in_sentences_are_maths(page):
+    sentences = NO_SENTENCE.sub(lambda found: "\n" * found[0].count("\n"), page.read_text())
+    for number, line in enumerate(sentences.splitlines(), start=1):
+        assert not LETTER.findall(line), f"line {number}: want $t$ or `name`, got {line}"
 
 
 def test_proof_in_the_readme_is_what_the_command_ends_with():

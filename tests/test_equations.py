@@ -1,15 +1,18 @@
 """The equations of the book are those of the code: their numbers agree, and what they compute.
 
 For the latter, the tagged equations of a chapter are translated from LaTeX to Python and run on random
-numbers, in the order of the page. What they give is held to the cell's forward and backward.
+numbers, in the order of the page. What they give is held to forward and backward, of the cell or of
+attention. The equations of a cell are about matrices, those of attention about one pair of steps.
 """
 
+import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minirnn as mr
 from minirnn.backend import sigmoid, split_rows, stack_rows, tanh
 from minirnn.cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 
@@ -31,6 +34,17 @@ PYTHON = (  # LaTeX -> Python, in this order
     (r"\\sum_n (\w+|\([^()]*\))", r"sum_n(\1)"),
     (r"(?<!\w)\(([^()]*,[^()]*)\)", r"stack_rows(\1)"),  # (a, b, c): blocks of rows
     (r"(?<=[\w)]) +(?=[\w(])", " @ "),  # a product of matrices has no sign
+)
+INDEXED = (  # the same where letters have the indices r, s and t
+    (r"\\(thinspace|quad|textstyle|Big)\b", " "),
+    (r"\\mathrel\{\+\}=", "+="),
+    (r"\b(d?[a-z])_\{?([rst])([rst]?)\}?", r"\1[\2\3]"),
+    (r"\\frac\{(.*?)\}\{(.*?)\}", r"(\1) / (\2)"),
+    (r"\\sum_(\w) ([^()]+)", r"sum((\2) for \1 in range(sizes['\1']))"),
+    (r"\\exp (\w+\[\w+\])", r"exp(\1)"),
+    (r" *\^\\top +", " @ "),  # of columns
+    (r"\](?= +\w+\[| +\()", "] *"),  # any other product has no sign, either
+    (r"\[([rst])([rst])\]", r"[\1, \2]"),
 )
 
 
@@ -100,6 +114,32 @@ def test_equations_of_the_book_compute_what_the_code_does(cell, chapter, number,
     assert set(want) <= set(known) - given
     for name, value in want.items():
         assert np.abs(known[name] - value).max() <= 1e-12 * max(1, np.abs(value).max()), name
+
+
+def test_equations_of_attention_compute_what_the_code_does(rng):
+    sizes, H = {"s": 4, "r": 4, "t": 3}, 5
+    shapes = {"q": (3, H), "m": (4, H), "dc": (3, H)}
+    given = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    columns = {name: value[..., None] for name, value in given.items()}  # of one sequence
+    attention = mr.Attention()
+    context, cache = attention.forward(columns["q"], columns["m"])
+    dqueries, dmemory = attention.backward(cache, columns["dc"])
+    weights = cache.weights.transpose(1, 0, 2)  # (S, T, 1), as in a_st
+    want = {"a": weights, "c": context, "dq": dqueries, "dm": dmemory}
+
+    known = given | {"sizes": sizes, "exp": np.exp}
+    known |= {name: np.zeros((4, 3)) for name in ("e", "a", "de", "da")}
+    known |= {"c": np.zeros((3, H)), "dq": np.zeros((3, H)), "dm": np.zeros((4, H))}
+    for equation, _ in tagged("kinds"):
+        for part in equation.split(r", \quad"):
+            for latex, python in INDEXED:
+                part = re.sub(latex, python, part)
+            assert "\\" not in part
+            free = re.match(r" *\w+\[([^]]*)\]", part)[1].split(", ")
+            for values in itertools.product(*(range(sizes[index]) for index in free)):
+                exec(part.strip(), known | dict(zip(free, values, strict=True)))
+    for name, value in want.items():
+        assert np.abs(known[name] - value[..., 0]).max() <= 1e-12, name
 
 
 def test_lines_of_the_scan_beside_the_maths_are_lines_of_the_code():

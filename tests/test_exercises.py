@@ -15,7 +15,7 @@ HINTS = {
     "03": "only the rows of f are wrong",
     "04": "of the sequences n = 0, 2 are wrong",
     "05": "encoder.l0.W        8×2   1.0e+00  WRONG: it is zero",
-    "06": "only the rows of i, f, g are wrong",
+    "06": "l0.Wm        2×2   1.0e+00  WRONG: it is zero",
     "07": "  initial_c_lost: the initial cell state's gradient is lost",
 }
 
