@@ -1,6 +1,7 @@
 """Fixtures for all tests, and options of the command line."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import stand_in as stand_in_for_cupy
 from browser import browser_page, chromium, site  # noqa: F401, which pytest finds here by their names
 from devices import NEEDS_DEVICE
+from helpers import compile_scan
 from proven import (  # noqa: F401, which pytest finds here by their names
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
@@ -23,6 +25,23 @@ def pytest_addoption(parser):
     group.addoption(
         "--commit", help="of the sources, for the list of proofs, where git cannot tell"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Beside other workers, compile for one dtype, and load what another one compiled for the other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return  # it is compiled when it is needed
+    from filelock import FileLock  # which only workers need
+
+    folder = tmp_path_factory.getbasetemp().parent  # of all workers
+    dtypes = ["float32", "float64"]
+    if int(worker.removeprefix("gw")) % 2:
+        dtypes.reverse()
+    for dtype in dtypes:
+        with FileLock(folder / f"{dtype}.lock"):
+            compile_scan(dtype)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import minirnn as mr
+from minirnn.pool import missing_for_compiled
 
 Array = np.ndarray[Any, Any]
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,14 @@ def draw_gradients(parameters: Sequence[mr.Parameter], rng: np.random.Generator)
 def gradients(layer: Any) -> dict[str, Array]:
     """Copies of all gradients, by name."""
     return {name: p.grad.copy() for name, p in layer.named_parameters().items()}
+
+
+def compile_scan(dtype: str) -> None:
+    """Compile the compiled scan and step for `dtype`, or load what is on the disk."""
+    if not missing_for_compiled():
+        rnn = mr.LSTM(1, 1, dtype=dtype, rng=0, scan="numba")
+        rnn.forward(np.zeros((1, 1, 1)))
+        rnn.step(np.zeros((1, 1)))
 
 
 def run(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -2,16 +2,21 @@
 
 Each thread of a block is a thread of the machine here, so ThreadSanitizer sees what two of them do to
 one number with nothing in between that makes one wait: in shared memory, and in what blocks write for
-each other. To show that it would see it, each thing that makes them wait is left out once.
+each other. To show that it would see it, each thing that makes them wait is left out once: what is
+compiled has a switch for each.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import cuda_threads_on_host
@@ -57,23 +62,24 @@ def command() -> tuple[list[str], dict[str, str]]:
     return [sys.executable, __file__], wanted
 
 
-def without(what: str, code: str) -> str:
-    """The source with one thing left out."""
-    if what in BARRIERS:
-        k = list(re.finditer(re.escape(BARRIER), code))[BARRIERS.index(what)]
-        return code[: k.start()] + code[k.end() :]
+def switched(code: str) -> str:
+    """The source, in which `left_out` is the number of what threads do not wait for."""
     assert MEETING in code
-    return code.replace(MEETING, "if (false)")
+    number = count()
+    code = re.sub(re.escape(BARRIER), lambda _: f"if (left_out != {next(number)}) {BARRIER}", code)
+    meet = MEETING.replace("(", f"(left_out != {len(BARRIERS)} && ", 1)
+    return 'extern "C" { int left_out = -1; }\n' + code.replace(MEETING, meet)
 
 
-def run(cell: Cell, left_out: str, precision: str | None = None) -> None:
-    """A cell forward and backward."""
+def run(cell: Cell, left_out: int = -1, precision: str | None = None) -> None:
+    """A cell forward and backward, with nothing or one of LEFT_OUT left out."""
     random = np.random.default_rng(0)
 
     def raw_module(*, code: str, options: tuple[str, ...], **others):
-        code = without(left_out, code) if left_out else code
         options = (*options, "-fsanitize=thread", "-g")
-        return cuda_threads_on_host.RawModule(code=code, options=options, **others)
+        module = cuda_threads_on_host.RawModule(code=switched(code), options=options, **others)
+        ctypes.c_int.in_dll(module.library, "left_out").value = left_out
+        return module
 
     def normal(*shape: int) -> np.ndarray:
         return random.standard_normal(shape, np.float32 if precision else np.float64)
@@ -89,18 +95,31 @@ def run(cell: Cell, left_out: str, precision: str | None = None) -> None:
     scan.backward(saved, dys, final)
 
 
+def report(cell: Cell, left_out: int) -> str:
+    """What ThreadSanitizer says of `run`."""
+    with tempfile.TemporaryFile() as said:
+        own = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            run(cell, left_out)
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+        said.seek(0)
+        return said.read().decode()
+
+
 def main() -> None:
     """Run all, and say on the way what follows."""
     say = partial(print, file=sys.stderr, flush=True)
     for cell in (RNNCell(), LSTMCell(), GRUCell()):
         say(f"== {cell.name}")
-        run(cell, "")
+        run(cell)
     say("== in TF32")
-    run(LSTMCell(), "", "tf32")
-    for what in LEFT_OUT:
+    run(LSTMCell(), precision="tf32")
+    for k, what in enumerate(LEFT_OUT):
         say(f"== without {what}")
-        for _ in range(CHANCES):
-            run(RNNCell(), what)
+        say(next(filter(None, (report(RNNCell(), k) for _ in range(CHANCES))), ""))
 
 
 if __name__ == "__main__":
