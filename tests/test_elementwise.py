@@ -57,12 +57,12 @@ class Uncounted:
 
 # What is launched besides the scan: each operation by itself, and where functions are one kernel
 STEP = {
-    "network": (4, 4),  # h and c before the first step; the last ones of all layers, put together
+    "network": (3, 3),  # h and c before the first step, as one; the last ones of all layers
     "output layer": (3, 3),  # the copy of its input, the product, the bias
     "loss": (18, 8),
     "zero_grad": (1, 1),
     "output layer backward": (5, 5),  # two products, the sum for the bias, two additions
-    "network backward": (7, 7),  # dh and dc at both ends; dU, dW and db added to .grad
+    "network backward": (6, 6),  # dh and dc at both ends, as before; dU, dW and db added to .grad
     "clip_grad_norm": (11, 6),
     "Adam": (12, 1),
 }

@@ -173,7 +173,7 @@ def _cycles(
     def multiply(tiles: int, slices: int, runs: int) -> float:
         """Tiles of so many runs of `deep`, each in slices."""
         jobs = tiles * (plan.across // grain.columns) * slices
-        workers = min(jobs, limits.threads // grain.threads)
+        workers = max(1, min(jobs, limits.threads // grain.threads))
         warps = -(-workers * grain.threads // 32)
         return -(-jobs // workers) * (JOB + -(-runs // slices) * grain.cycles(warps))
 
