@@ -21,7 +21,7 @@ Clock = Callable[
     [str, Side], Callable[[], float]
 ]  # what calls a side and gives its seconds, by name
 ROUNDS = 5  # at least
-REST = 0.1  # seconds in which threads that spin go to sleep
+REST = 2  # times as long as the untimed calls take, in which threads that spin go to sleep
 
 
 def wall(name: str, run: Side) -> Callable[[], float]:
@@ -47,7 +47,7 @@ def measure(
     Args:
         sides: what to time, by name. The first call of each is not timed.
         seconds: go on for so long, and for five rounds at least.
-        alone: seconds of untimed calls of a side before each timed one.
+        alone: seconds of untimed calls of a side before each timed one, after a rest twice as long.
         rng: draws the order in each round.
         clock: what times a call.
     """
@@ -59,7 +59,7 @@ def measure(
     while sides and (time.perf_counter() < end or min(map(len, times.values())) < ROUNDS):
         for k in rng.permutation(len(sides)):
             name, call = timed[k]
-            time.sleep(REST)
+            time.sleep(REST * alone)
             alone_since = time.perf_counter()
             while time.perf_counter() < alone_since + alone:
                 call()

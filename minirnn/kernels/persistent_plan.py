@@ -100,6 +100,8 @@ def divide(
     grains = ON_TENSOR_CORES if tf32 else BY_THREADS
     best, fewest = None, float("inf")
     for blocks in range(1, min(H, limits.multiprocessors) + 1):
+        if -(-H // -(-H // blocks)) < blocks:
+            continue  # fewer do, with no more units each
         for grain, slices in product(grains, SLICES):
             plan = _with_blocks(blocks, gates, H, N, itemsize, limits, grain, slices)
             if plan is not None:
