@@ -29,13 +29,15 @@ TF32_MATH = 3  # CUBLAS_TF32_TENSOR_OP_MATH, for which CuPy has no name
 
 def array_module(array: Array) -> ModuleType:
     """Return the module (``numpy`` or ``cupy``) whose functions take `array`."""
+    if isinstance(array, np.ndarray):
+        return np
     kind: Any = type(array)
     return sys.modules["cupy"] if _is_cupy(kind) else np
 
 
 @cache
 def _is_cupy(kind: type) -> bool:
-    return not issubclass(kind, np.ndarray) and kind.__module__.partition(".")[0] == "cupy"
+    return kind.__module__.partition(".")[0] == "cupy"
 
 
 @dataclass(frozen=True)
