@@ -58,19 +58,6 @@ def float_dtype(value: Any) -> np.dtype[Any]:
     raise ValueError(f'dtype: got {value!r}, want "float32" or "float64"')
 
 
-def one_dtype(parameters: Mapping[str, Any]) -> None:
-    """Raise a TypeError unless what all parameters compute with now is of one dtype."""
-    names: dict[str, list[str]] = {}
-    for name, p in parameters.items():
-        names.setdefault(str(p.data.dtype), []).append(name)
-    if len(names) > 1:
-        got = ", ".join(f"{dtype} ({', '.join(of_it)})" for dtype, of_it in names.items())
-        raise TypeError(
-            f"parameters: got {got}, want one dtype; "
-            "a gradient check needs all parameters of a network, or none"
-        )
-
-
 def on_device(name: str, value: Any, backend: Backend) -> Array:
     """Return `value` as an array of this device's module; arrays never move between devices unasked."""
     if type(value) is np.ndarray and backend.xp is np:

@@ -105,10 +105,7 @@ class Parameter:
 
     @contextmanager
     def replaced_by(self, array: Array) -> Iterator[None]:
-        """Compute with `array`, of the same shape and any dtype, in place of the data.
-
-        A recurrent network wants one dtype for all of its parameters.
-        """
+        """Compute with `array`, of the same shape and any dtype, in place of the data."""
         own, self._data = self._data, array
         Parameter.replaced += 1
         try:

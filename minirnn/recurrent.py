@@ -133,8 +133,9 @@ class Recurrent(Layer):
 
     @property
     def dtype(self) -> Any:
-        """What is computed in, the parameters' dtype."""
-        return next(iter(self._parameters.values())).data.dtype
+        """What is computed in: the parameters' dtype, or one for all if some are replaced by others."""
+        dtypes = (p.data.dtype for p in self._parameters.values())
+        return np.result_type(*dtypes) if Parameter.replaced else next(dtypes)
 
     def named_parameters(self) -> dict[str, Parameter]:
         """``l0.U``, ``l0.W``, ``l0.b``, ``l0.reverse.U``, …, ``l1.U``, …"""
@@ -171,8 +172,6 @@ class Recurrent(Layer):
         Raises:
             ValueError, TypeError: an argument does not fit; nothing has been computed.
         """
-        if Parameter.replaced:
-            checks.one_dtype(self._parameters)
         x = checks.columns_or_tokens("x", x, ("T",), self.input_size, self.backend)
         T, N = x.shape[0], x.shape[-1]
         mask = checks.lengths_mask(lengths, T, N, self.backend)
@@ -310,8 +309,6 @@ class Recurrent(Layer):
             raise ValueError(
                 "step: a bidirectional network must see the whole sequence: use forward"
             )
-        if Parameter.replaced:
-            checks.one_dtype(self._parameters)
         x_t = checks.columns_or_tokens("x_t", x_t, (), self.input_size, self.backend)
         if x_t.ndim == 1:
             x_t = checks.tokens("x_t", x_t, self.input_size, None, look=False)
@@ -351,6 +348,8 @@ class Recurrent(Layer):
     def _arrays(self, d: Direction) -> Arrays:
         """The parameters of one scan by letter, as they are now."""
         own = {letter: p.data for letter, p in self._by_letter[d.name].items()}
+        if Parameter.replaced:
+            own = {letter: value.astype(self.dtype) for letter, value in own.items()}
         return own | self._absent if self._absent else own
 
     def _zeros(self, N: int) -> State:
