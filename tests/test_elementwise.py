@@ -62,7 +62,7 @@ STEP = {
     "loss": (18, 8),
     "zero_grad": (1, 1),
     "output layer backward": (5, 5),  # two products, the sum for the bias, two additions
-    "network backward": (6, 6),  # dh and dc at both ends, as before; dU, dW and db added to .grad
+    "network backward": (6, 6),  # zeros; dh and dc of the start; dU, dW, db added to .grad
     "clip_grad_norm": (11, 6),
     "Adam": (12, 1),
 }

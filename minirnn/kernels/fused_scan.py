@@ -154,7 +154,7 @@ class FusedScan:
     def _backward_steps(
         self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
-        """All steps, backwards: return the gradient of the first state, in `dstate`; fill `da`."""
+        """All steps, backwards, in place of `dstate`: return the first state's gradient; fill `da`."""
         P, before, last, dtype = saved.P, saved.before, saved.last, da.dtype
         xp, (H, T, N) = array_module(da), before[0].shape
         outputs = (_or_null(dys), *strides(dys))
