@@ -85,7 +85,7 @@ def crossing(header: Header, rows: Sequence[Row]) -> list[list[str]]:
     """The CPU's time divided by the device's, with N downwards and H across."""
     mapped = [row for row in rows if row.part == "map"]
     widths = sorted({row.shape["H"] for row in mapped})
-    lines = [["cell", "T", "N", *(f"H = {H}" for H in widths)]]
+    lines = [["cell", "$T$", "$N$", *(f"$H = {H}$" for H in widths)]]
     for cell in dict.fromkeys(row.cell for row in mapped):
         found = {(p.T, p.N, p.H): said(p.gain) for p in points(mapped, cell)}
         for T, N in dict.fromkeys((T, N) for T, N, _ in found):

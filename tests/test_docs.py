@@ -17,9 +17,10 @@ PAGES = [
 ]
 CELL = re.compile(r"^```\{code-cell\}\n(?::[^\n]*\n)*(.*?)^```", re.DOTALL | re.MULTILINE)
 CODE = {page: cells for page in PAGES if (cells := CELL.findall(page.read_text()))}
-CHAPTERS = [page for page in PAGES if not page.name.startswith(("README", "api", "gpu"))]
+CHAPTERS = [page for page in PAGES if not page.name.startswith(("README", "api"))]
 NO_SENTENCE = re.compile(  # front matter, blocks, commands, tags, maths, code, links, shapes
-    r"\A---\n.*?\n---\n|^```.*?^```|^ {4}\S[^\n]*|<[^>]*>|\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|\]\([^)]*\)"
+    r"(?<=\| --- \|\n)(?:\|[^\n]*\n)+"  # of generated tables: commands, names of machines
+    r"|\A---\n.*?\n---\n|^```.*?^```|^ {4}\S[^\n]*|<[^>]*>|\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|\]\([^)]*\)"
     r"|[(\[][\w\s·+]+,[\w\s·+,]+[)\]]",
     re.DOTALL | re.MULTILINE,
 )

@@ -75,7 +75,7 @@ def test_the_map_has_a_line_for_each_length_and_batch():
         for T, H, seconds in ((1, 16, 0.001), (1, 64, 0.004), (8, 64, 0.2))
     ]
     found = gpu_tables.tables(HEADER, rows)["map"]
-    assert found.splitlines()[0] == "| cell | T | N | H = 16 | H = 64 |"
+    assert found.splitlines()[0] == "| cell | $T$ | $N$ | $H = 16$ | $H = 64$ |"
     assert lines(found) == [["LSTM", "1", "8", "0.50", "2.0"], ["LSTM", "8", "8", "–", "100"]]
 
 
