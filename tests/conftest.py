@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -65,6 +66,17 @@ def stand_in(monkeypatch):
     for counted in ("synchronised", "copied", "launched"):
         getattr(stand_in_for_cupy, counted).clear()
     return stand_in_for_cupy
+
+
+@pytest.fixture(scope="module")
+def shared_by_blocks():
+    """Blocks share W in the persistent scan, even where one of them could have it in its registers."""
+    from minirnn.kernels import persistent_plan
+
+    with patch.object(persistent_plan, "in_registers", lambda *problem: None):
+        persistent_plan.divide.cache_clear()
+        yield
+    persistent_plan.divide.cache_clear()
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda:0", marks=NEEDS_DEVICE)])

@@ -44,12 +44,13 @@ def compiled(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
 
 
 class RawModule:
-    """Kernels whose blocks are all there together."""
+    """Kernels; all blocks are there together."""
 
     def __init__(
-        self, *, code: str, options: tuple[str, ...], enable_cooperative_groups: bool
+        self, *, code: str, options: tuple[str, ...], enable_cooperative_groups: bool = False
     ) -> None:
-        assert enable_cooperative_groups, "kernels whose blocks wait have to be launched together"
+        wait = "arrived(" in code
+        assert enable_cooperative_groups == wait, "blocks that wait have to be launched together"
         self.library = compiled(code, options)
 
     def get_function(self, name: str) -> Kernel:

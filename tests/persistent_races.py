@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import cuda_threads_on_host
@@ -25,7 +25,9 @@ import numpy as np
 from minirnn.cells import Cell, GRUCell, LSTMCell, RNNCell
 from minirnn.kernels import persistent_scan
 from minirnn.kernels.cuda_module import source
-from minirnn.kernels.persistent_plan import Limits, Plan
+from minirnn.kernels.limits import Limits
+from minirnn.kernels.persistent_plan import Plan
+from minirnn.kernels.register_plan import RegisterPlan
 
 T, N, D, H = 4, 5, 2, 7
 PLAN = Plan(
@@ -33,11 +35,20 @@ PLAN = Plan(
     slices=2, back_slices=2, readers=2,
 )  # fmt: skip
 IN_TF32 = PLAN._replace(across=8, tile=8, pitch=20, h_pitch=8, d_pitch=12, chunk=8)
+IN_REGISTERS = RegisterPlan(
+    groups=3, columns=2, h_pitch=48, d_pitch=48, slices=3, back_slices=3, bytes=2**12
+)
 
 BARRIER = "__syncthreads();"
-BARRIERS = [f"barrier {k}" for k in range(source("persistent.cu").count(BARRIER))]
+BARRIERS = {
+    plan.file: [f"barrier {k} of {plan.file}" for k in range(source(plan.file).count(BARRIER))]
+    for plan in (PLAN, IN_REGISTERS)
+}
 MEETING = "if (threadIdx.x == 0 && p.blocks > 1)"  # of the blocks of a group
-LEFT_OUT = [*BARRIERS, "meeting"]
+LEFT_OUT = [  # what, and where, by its number there
+    *((what, PLAN, k) for k, what in enumerate([*BARRIERS[PLAN.file], "meeting"])),
+    *((what, IN_REGISTERS, k) for k, what in enumerate(BARRIERS[IN_REGISTERS.file])),
+]
 # A thread that leaves a barrier late is taken to know all that others did until the next one, so that
 # whether a race is seen depends on who runs when.
 CHANCES = 20
@@ -64,15 +75,16 @@ def command() -> tuple[list[str], dict[str, str]]:
 
 def switched(code: str) -> str:
     """The source, in which `left_out` is the number of what threads do not wait for."""
-    assert MEETING in code
     number = count()
     code = re.sub(re.escape(BARRIER), lambda _: f"if (left_out != {next(number)}) {BARRIER}", code)
-    meet = MEETING.replace("(", f"(left_out != {len(BARRIERS)} && ", 1)
+    meet = MEETING.replace("(", f"(left_out != {next(number)} && ", 1)
     return 'extern "C" { int left_out = -1; }\n' + code.replace(MEETING, meet)
 
 
-def run(cell: Cell, left_out: int = -1, precision: str | None = None) -> None:
-    """A cell forward and backward, with nothing or one of LEFT_OUT left out."""
+def run(
+    cell: Cell, plan: Plan | RegisterPlan, left_out: int = -1, precision: str | None = None
+) -> None:
+    """A cell forward and backward, with nothing or one thing left out."""
     random = np.random.default_rng(0)
 
     def raw_module(*, code: str, options: tuple[str, ...], **others):
@@ -84,7 +96,7 @@ def run(cell: Cell, left_out: int = -1, precision: str | None = None) -> None:
     def normal(*shape: int) -> np.ndarray:
         return random.standard_normal(shape, np.float32 if precision else np.float64)
 
-    persistent_scan.divide = lambda *problem: IN_TF32 if precision else PLAN
+    persistent_scan.divide = lambda *problem: plan
     limits, one = Limits(4, 2**20, 64 if precision else 8), lambda *launch: 1
     scan = persistent_scan.PersistentScan(cell, raw_module, limits, one, precision)
     P = {name: normal(*shape) for name, shape in cell.shapes(D, H).items()}
@@ -95,13 +107,13 @@ def run(cell: Cell, left_out: int = -1, precision: str | None = None) -> None:
     scan.backward(saved, dys, final)
 
 
-def report(cell: Cell, left_out: int) -> str:
+def report(cell: Cell, plan: Plan | RegisterPlan, left_out: int) -> str:
     """What ThreadSanitizer says of `run`."""
     with tempfile.TemporaryFile() as said:
         own = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
-            run(cell, left_out)
+            run(cell, plan, left_out)
         finally:
             os.dup2(own, 2)
             os.close(own)
@@ -112,14 +124,14 @@ def report(cell: Cell, left_out: int) -> str:
 def main() -> None:
     """Run all, and say on the way what follows."""
     say = partial(print, file=sys.stderr, flush=True)
-    for cell in (RNNCell(), LSTMCell(), GRUCell()):
-        say(f"== {cell.name}")
-        run(cell)
+    for cell, plan in product((RNNCell(), LSTMCell(), GRUCell()), (PLAN, IN_REGISTERS)):
+        say(f"== {cell.name} by {plan.file}")
+        run(cell, plan)
     say("== in TF32")
-    run(LSTMCell(), precision="tf32")
-    for k, what in enumerate(LEFT_OUT):
+    run(LSTMCell(), IN_TF32, precision="tf32")
+    for what, plan, k in LEFT_OUT:
         say(f"== without {what}")
-        say(next(filter(None, (report(RNNCell(), k) for _ in range(CHANCES))), ""))
+        say(next(filter(None, (report(RNNCell(), plan, k) for _ in range(CHANCES))), ""))
 
 
 if __name__ == "__main__":

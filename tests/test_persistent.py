@@ -1,4 +1,4 @@
-"""The persistent kernels: the whole scan on the host, races, how work is divided; and on a device."""
+"""The persistent kernels whose blocks share W, on the host and on a device; races; division of work."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ from minirnn import kernels
 from minirnn.cells import LSTMCell
 from minirnn.kernels import choose, persistent_scan
 from minirnn.kernels.cuda_module import source
-from minirnn.kernels.persistent_plan import Limits, Plan, device_limits, divide
+from minirnn.kernels.limits import Limits, device_limits
+from minirnn.kernels.persistent_plan import Plan, divide
 from minirnn.kernels.persistent_scan import PROBLEM, PersistentScan, obstacle
 from minirnn.recurrent import Recurrent
 
 H200 = Limits(132, 227 * 1024)
-SMALL = Limits(4, 6000, 8)  # a device as large as the host can play
+SMALL = Limits(4, 6000, 8, 128)  # a device as large as the host can play
+
+pytestmark = pytest.mark.usefixtures("shared_by_blocks")
 
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel("persistent")]
 each_device = pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_threads_wait_for_each_other_where_they_must_and_nowhere_else():
         pytest.skip("ThreadSanitizer cannot run here: addresses are too random for it")
     _, *parts = done.stderr.split("== ")
     said = {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
-    assert len(said) == 4 + len(persistent_races.LEFT_OUT), done.stderr
+    assert len(said) == 7 + len(persistent_races.LEFT_OUT), done.stderr
     for what, report in said.items():
         if what.startswith("without"):
             assert "WARNING: ThreadSanitizer: data race" in report, what
@@ -229,7 +232,7 @@ def test_copies_of_a_network_share_what_is_compiled():
 
     scan = PersistentScan(LSTMCell(), raw_module, SMALL, lambda *launch: 1)
     for each in (scan, copy.deepcopy(scan)):
-        assert each._kernel("forward", np.dtype("float32")) == "lstm_forward"
+        assert each._kernel("forward", np.dtype("float32"), "persistent.cu", True) == "lstm_forward"
     assert len(compiled) == 1
 
 

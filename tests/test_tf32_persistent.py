@@ -17,12 +17,15 @@ from test_cuda_kernels import assert_agrees, each_cell, no_compiler, problems
 
 from minirnn.cells import RNNCell
 from minirnn.kernels import cuda_module, persistent_scan
-from minirnn.kernels.persistent_plan import ON_TENSOR_CORES, Limits, divide, layout
+from minirnn.kernels.limits import Limits
+from minirnn.kernels.persistent_plan import ON_TENSOR_CORES, divide, layout
 from minirnn.kernels.persistent_scan import PersistentScan
 from minirnn.recurrent import Recurrent
 
 H200 = Limits(132, 227 * 1024)
 SMALL = Limits(4, 12000, 64)  # a device with warps, as large as the host can play
+
+pytestmark = pytest.mark.usefixtures("shared_by_blocks")
 
 
 class Rounded(np.ndarray):

@@ -18,10 +18,10 @@ from .cuda_module import last_pass, title
 from .fused_scan import LAYOUTS as FUSED_CELLS
 from .fused_scan import FusedScan
 from .in_precision import InPrecision
+from .limits import Limits, device_limits
 from .numpy_gru import GRUResetBeforeSteps, GRUSteps
 from .numpy_scan import NumpyScan, Steps
 from .numpy_steps import LSTMSteps, RNNSteps
-from .persistent_plan import Limits, device_limits
 from .persistent_scan import PersistentScan
 from .persistent_scan import obstacle as too_large
 from .threaded import ThreadedScan

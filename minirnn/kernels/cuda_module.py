@@ -16,7 +16,15 @@ NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
 ACTS = {"tanh": "Tanh", "relu": "Relu"}
 FILES = {  # that the kernels of a name are made of besides this one, with what those include
     "fused": ("fused.cu", "fused_scan.py"),
-    "persistent": ("persistent.cu", "persistent_scan.py", "persistent_plan.py", "fused_scan.py"),
+    "persistent": (
+        "persistent.cu",
+        "persistent_registers.cu",
+        "persistent_scan.py",
+        "persistent_plan.py",
+        "register_plan.py",
+        "limits.py",
+        "fused_scan.py",
+    ),
     "elementwise": ("elementwise.py", "../losses.py", "../clip.py", "../optim.py"),
     "dropout": ("dropout.cu", "dropout.py"),
 }

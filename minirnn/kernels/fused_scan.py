@@ -70,7 +70,6 @@ class FusedScan:
     """
 
     name = "fused"
-    cooperative = False  # whether the blocks of a kernel wait for each other
     precision: str | None = None  # of products within kernels, of which there are none here
 
     def __init__(self, cell: Cell, raw_module: Any) -> None:
@@ -78,10 +77,12 @@ class FusedScan:
         self.act = cell.act.name if isinstance(cell, RNNCell | LSTMCell) else "tanh"
         self.raw_module = raw_module
 
-    def _kernel(self, direction: str, dtype: Any) -> Kernel:
+    def _kernel(
+        self, direction: str, dtype: Any, file: str = "fused.cu", cooperative: bool = False
+    ) -> Kernel:
         function = f"{self.layout.kernels}_{direction}"
         told = options(dtype, self.act, self.precision)
-        return kernel(self.raw_module, f"{self.name}.cu", told, self.cooperative, function)
+        return kernel(self.raw_module, file, told, cooperative, function)
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None

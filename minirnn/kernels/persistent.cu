@@ -20,11 +20,10 @@
 // products. A compiler of plain C++ takes this file, too, with what stands in for a device: so it is tested on
 // machines without one.
 
-#include "places.cuh"
+#include "problem.cuh"
+#include "runs.cuh"
 
 #ifdef __CUDACC__
-#define THREADS 256  // of a block, at most
-
 // One arrival more. Who sees it by `arrived` sees what this thread wrote before, and what other threads of
 // its block wrote before a __syncthreads() ahead of it.
 static __device__ void arrive(unsigned *count)
@@ -38,42 +37,7 @@ static __device__ unsigned arrived(const unsigned *count)
     asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(count) : "memory");
     return value;
 }
-
-extern __shared__ __align__(16) unsigned char dynamic_shared[];
 #endif
-
-struct Problem
-{
-    int T, H, N;
-    int first, count;  // sequences of this launch
-    int blocks;        // in a group: block k has units k H / blocks to (k + 1) H / blocks
-    int columns;       // sequences of a group, at most
-    int across;        // the same with padding, a multiple of `tile`
-    int tile;          // columns of a product that a thread makes: 1, 4 or 8; with TF32 a warp: 8, 16 or 32
-    int pitch;         // from one row of W to the next in shared memory, a multiple of 4
-    int h_pitch;       // the same of h and sums, forward
-    int d_pitch;       // and of d, backward
-    int chunk;         // rows of h in shared memory at a time, a multiple of DEEP
-    int slices;        // of a forward product along h
-    int back_slices;   // of a backward product along the block's rows: each makes a part of its own
-    int readers;       // threads that add up the parts of a number, each some of them
-    int K;             // columns of U
-    long long dys_t, dys_unit, dys_sequence;  // from one number of dys to the next
-    const bool *mask;         // (T, N): whether the sequence has this step; null if all have all
-    const long long *tokens;  // (T, N), or null
-    const number *U, *W, *b, *bw;
-    number *gates;                // U x, or room for it; after forward the gates
-    number *h_before, *c_before;  // (H, T, N): the states before each step
-    number *h, *c;                // (H, N): the states after the last one
-    number *ys;                   // (H, T, N)
-    const number *dys;            // or null
-    number *da;                   // what U, W and b get their gradients from
-    number *dh, *dc;              // (H, N): at first of the last states, in the end of the first ones
-    // What blocks give each other: forward h, [2, groups, H, across]; backward parts of dh,
-    // [2, groups, blocks, back_slices, H, across]
-    number *exchange;
-    unsigned *counts;             // of arrivals, zero at first, LINE for each group
-};
 
 static const int LINE = 32;  // counts in a line of the cache
 
@@ -191,10 +155,7 @@ static __device__ void forward(const Problem &p)
                     w[g] += sums[(slice * rows + g * my.units + row) * p.h_pitch + my.column];
             Place s = place(p, my, t, row);
             if (row != my.row) given.load(p, s);
-            number h_new = Cell::forward(p, s, given, w);
-            p.ys[s.then] = given.running ? h_new : 0;
-            if (!given.running) h_new = given.h;
-            advance(p, s, h_new, p.h_before, p.h);
+            number h_new = step<Cell>(p, s, given, w);
             if (alone) h[row * p.h_pitch + my.column] = factor(h_new);
             else next[row * p.across + my.column] = factor(h_new);
         }
@@ -234,9 +195,8 @@ static __device__ void backward(const Problem &p)
             for (int k = 0; k < (t < p.T ? p.readers : 0); k++) dh += d[(k * my.units + row) * p.d_pitch + my.column];
             if (t > 0)
             {
-                if (given.running) dh += given.dy;
                 number dw[Cell::GATES] = {};
-                dh = Cell::backward(p, s, given, dh, dw);
+                dh = step_back<Cell>(p, s, given, dh, dw);
                 for (int g = 0; g < Cell::GATES; g++)
                     d[(g * my.units + row) * p.d_pitch + my.column] = factor(dw[g]);
             }
@@ -251,11 +211,6 @@ static __device__ void backward(const Problem &p)
         wait(p, my, p.T - t + 1);
     }
 }
-
-#define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 1)
-#define KERNELS(name, Cell)                                        \
-    KERNEL name##_forward(const Problem p) { forward<Cell>(p); }   \
-    KERNEL name##_backward(const Problem p) { backward<Cell>(p); }
 
 KERNELS(rnn, Rnn)
 KERNELS(lstm, Lstm)

@@ -114,3 +114,24 @@ struct Gru
         return past;
     }
 };
+
+// A whole step of a unit: returns the h that the next one takes.
+template <class Cell>
+static __device__ number step(
+    const Problem &p, const Place &s, const Given<Cell::GATES> &x, const number w[Cell::GATES])
+{
+    number h_new = Cell::forward(p, s, x, w);
+    p.ys[s.then] = x.running ? h_new : 0;
+    if (!x.running) h_new = x.h;
+    advance(p, s, h_new, p.h_before, p.h);
+    return h_new;
+}
+
+// And back: gives dw, and returns what dh gets past the product.
+template <class Cell>
+static __device__ number step_back(
+    const Problem &p, const Place &s, const GivenBack &x, number dh, number dw[Cell::GATES])
+{
+    if (x.running) dh += x.dy;
+    return Cell::backward(p, s, x, dh, dw);
+}

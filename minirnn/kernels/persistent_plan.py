@@ -1,17 +1,20 @@
 """How the persistent kernels divide their work on a device, and what does not fit on it.
 
-The letters are those of `Problem` in ``persistent.cu``. W has to be in the shared memory of a group of
-blocks, one block to a multiprocessor, with something left for what it is multiplied by. Of the divisions
-that fit, the one with the fewest cycles by a rough count is taken.
+The letters are those of `Problem` in ``problem.cuh``. W has to be in the shared memory of a group of
+blocks, one block to a multiprocessor, with something left for what it is multiplied by; or in the
+registers of one block, see ``register_plan.py``. Of the divisions that fit, the one with the fewest
+cycles by a rough count is taken.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-THREADS = 256  # of a block, as the kernels are compiled for
+from .limits import Limits, up
+from .register_plan import RegisterPlan, in_registers
+
 SLICES = 16, 8, 4, 2, 1  # at most: there are as many sums to add up
 CHUNK = 32  # rows of h in shared memory at a time, at least
 AT_ONCE = 8  # loads of a thread on their way together, as in exchange.cuh
@@ -51,17 +54,8 @@ BY_THREADS = Grain(1, 4, 1, 4, 1), Grain(1, 4, 4, 4, 1), Grain(1, 8, 8, 4, 1)
 ON_TENSOR_CORES = tuple(Grain(32, 16, columns, 8, 8) for columns in (8, 16, 32))
 
 
-class Limits(NamedTuple):
-    """What counts of a device."""
-
-    multiprocessors: int
-    shared_memory: int  # bytes, of one block at most
-    threads: int = THREADS
-    cooperative: bool = True  # whether blocks can wait for each other
-
-
 class Plan(NamedTuple):
-    """How each launch divides its work; see `Problem` in ``persistent.cu``."""
+    """How each launch divides its work; see `Problem` in ``problem.cuh``."""
 
     blocks: int
     groups: int
@@ -76,6 +70,11 @@ class Plan(NamedTuple):
     back_slices: int
     readers: int
 
+    @property
+    def file(self) -> str:
+        """The kernels."""
+        return "persistent.cu"
+
     def shared_memory(self, gates: int, H: int, itemsize: int) -> int:
         """Bytes that a block needs, forward or backward: W, and what is multiplied or summed."""
         rows = gates * -(-H // self.blocks)
@@ -84,21 +83,14 @@ class Plan(NamedTuple):
         return itemsize * (rows * self.pitch + max(forward, backward))
 
 
-def device_limits(device: Any) -> Limits:
-    """Of a ``cupy.cuda.Device``."""
-    found = device.attributes
-    cooperative = bool(found["CooperativeLaunch"]) and int(device.compute_capability) >= 70
-    sizes = found["MultiProcessorCount"], found["MaxSharedMemoryPerBlockOptin"]
-    return Limits(*sizes, cooperative=cooperative)
-
-
 @lru_cache(maxsize=1024)
 def divide(
     gates: int, H: int, N: int, itemsize: int, limits: Limits, tf32: bool = False
-) -> Plan | None:
+) -> Plan | RegisterPlan | None:
     """Return the plan for `gates` blocks of H rows of W and N sequences; None if W does not fit."""
     grains = ON_TENSOR_CORES if tf32 else BY_THREADS
-    best, fewest = None, float("inf")
+    best: Plan | RegisterPlan | None
+    fewest, best = in_registers(gates, H, N, itemsize, limits) or (float("inf"), None)
     for blocks in range(1, min(H, limits.multiprocessors) + 1):
         if -(-H // -(-H // blocks)) < blocks:
             continue  # fewer do, with no more units each
@@ -134,16 +126,16 @@ def layout(
     grain: Grain, most: int = SLICES[0],
 ) -> Plan | None:  # fmt: skip
     """The plan of such a division, in `most` slices at most; None if it does not fit."""
-    across = _up(columns, grain.columns)
+    across = up(columns, grain.columns)
     if across > limits.threads:
         return None
     # Rows that are read together begin in different banks
     if grain.threads == 1:
-        depth = _up(H, 4)
+        depth = up(H, 4)
         pitch, h_pitch, d_pitch = depth + 4 * (depth // 4 % 2 == 0), across, across
     else:
-        depth = _up(H, 8)
-        pitch, h_pitch, d_pitch = _up(H, 16) + 4, across + 8 * (across // 8 % 2 == 0), across + 4
+        depth = up(H, 8)
+        pitch, h_pitch, d_pitch = up(H, 16) + 4, across + 8 * (across // 8 % 2 == 0), across + 4
     units = -(-H // blocks)
     rows, workers, wide = gates * units, limits.threads // grain.threads, across // grain.columns
     slices = min(workers // (-(-rows // grain.rows) * wide), depth // grain.deep, most)
@@ -195,8 +187,3 @@ def _cycles(
 def _neighbours(across: int) -> int:
     """Numbers that a thread loads at once."""
     return 4 if across % 4 == 0 else 1
-
-
-def _up(n: int, k: int) -> int:
-    """The next multiple of k."""
-    return -(-n // k) * k

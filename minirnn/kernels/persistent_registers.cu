@@ -98,15 +98,15 @@ struct Weights
     }
 };
 
-// What a thread makes: units of sequences, each every so many.
+// What a thread makes of the block's units of all its sequences: from `first` on, each every blockDim.x.
 template <int COLUMNS>
 struct Units
 {
-    int all, sequence, sequences;
+    int first, all, sequence, sequences;
 
     __device__ Units(const Problem &p)
     {
-        all = p.H * COLUMNS;
+        first = threadIdx.x, all = p.H * COLUMNS;
         sequence = p.first + blockIdx.x * COLUMNS;
         int left = p.first + p.count - sequence;
         sequences = left < COLUMNS ? left : COLUMNS;
@@ -132,22 +132,22 @@ static __device__ void forward(const Problem &p)
     Given<GATES> given;  // of this thread's first unit
     for (int k = threadIdx.x; k < COLUMNS * p.h_pitch; k += blockDim.x) x[k] = 0;
     __syncthreads();
-    for (int k = threadIdx.x; k < my.all; k += blockDim.x)
+    for (int k = my.first; k < my.all; k += blockDim.x)
         if (my.exists(k)) x[k % COLUMNS * p.h_pitch + k / COLUMNS] = p.h_before[my.place(p, 0, k).then];
     for (int t = 0; t < p.T; t++)
     {
-        if (my.exists(threadIdx.x)) given.load(p, my.place(p, t, threadIdx.x));
+        if (my.exists(my.first)) given.load(p, my.place(p, t, my.first));
         __syncthreads();
         W.template multiply<COLUMNS>(sums, x, p.h_pitch);
         __syncthreads();
-        for (int k = threadIdx.x; k < my.all; k += blockDim.x)
+        for (int k = my.first; k < my.all; k += blockDim.x)
         {
             if (!my.exists(k)) continue;
             number w[GATES] = {};
             for (int slice = 0; slice < p.slices; slice++)
                 for (int g = 0; g < GATES; g++) w[g] += sums[(slice * GATES + g) * my.all + k];
             const Place s = my.place(p, t, k);
-            if (k != threadIdx.x) given.load(p, s);
+            if (k != my.first) given.load(p, s);
             x[k % COLUMNS * p.h_pitch + k / COLUMNS] = step<Cell>(p, s, given, w);
         }
     }
@@ -164,16 +164,16 @@ static __device__ void backward(const Problem &p)
     const Weights<ROWS> W(p.W, p.H, GATES * p.H, 1, p.H, p.back_slices, more);
     GivenBack given;  // of this thread's first unit
     for (int k = threadIdx.x; k < COLUMNS * p.d_pitch; k += blockDim.x) x[k] = 0;
-    if (my.exists(threadIdx.x)) given.load(p, my.place(p, p.T - 1, threadIdx.x));
+    if (my.exists(my.first)) given.load(p, my.place(p, p.T - 1, my.first));
     // From the state after step t - 1 to the one before it; in the end, sums are only added up.
     for (int t = p.T; t >= 0; t--)
     {
         __syncthreads();
-        for (int k = threadIdx.x; k < my.all; k += blockDim.x)
+        for (int k = my.first; k < my.all; k += blockDim.x)
         {
             if (!my.exists(k)) continue;
             const Place s = my.place(p, t - 1, k);
-            if (k != threadIdx.x) given.load(p, s);
+            if (k != my.first) given.load(p, s);
             number dh = given.dh;
             for (int slice = 0; slice < (t < p.T ? p.back_slices : 0); slice++) dh += sums[slice * my.all + k];
             if (t > 0)
@@ -186,7 +186,7 @@ static __device__ void backward(const Problem &p)
         }
         if (t == 0) return;
         __syncthreads();
-        if (my.exists(threadIdx.x)) given.load(p, my.place(p, t - 2, threadIdx.x));
+        if (my.exists(my.first)) given.load(p, my.place(p, t - 2, my.first));
         W.template multiply<COLUMNS>(sums, x, p.d_pitch);
     }
 }

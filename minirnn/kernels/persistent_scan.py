@@ -1,8 +1,9 @@
 """The loop over time on a CUDA device as one kernel: W stays on chip from the first step to the last.
 
-What comes before and after the loop, and what is kept, is as in ``fused_scan.py``. The kernels are in
-``persistent.cu``; how they divide their work is in ``persistent_plan.py``. Sequences that do not fit
-beside W at once take more than one launch.
+What comes before and after the loop, and what is kept, is as in ``fused_scan.py``. Where W fits into one
+block, the kernels are those in ``persistent_registers.cu``; otherwise blocks share it, and they are in
+``persistent.cu``. How either divide their work is in ``register_plan.py`` and ``persistent_plan.py``.
+Sequences that do not fit beside W of ``persistent.cu`` at once take more than one launch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ..backend import Array, State, array_module
 from ..cells import Arrays, Cell
 from .cuda_module import by_value
 from .fused_scan import FusedSaved, FusedScan, strides
-from .persistent_plan import Limits, divide
+from .limits import Limits
+from .persistent_plan import Plan, divide
 
 LINE = 32  # counts in a line of the cache, as in persistent.cu
 
@@ -34,7 +36,7 @@ _ARRAYS = (
     "da", "dh", "dc", "exchange", "counts",
 )  # fmt: skip
 
-# `Problem` of persistent.cu: what a kernel is given, by value
+# `Problem` of problem.cuh: what a kernel is given, by value
 PROBLEM = np.dtype(
     [
         *((name, np.int32) for name in _INTEGERS),
@@ -72,7 +74,6 @@ class PersistentScan(FusedScan):
     """
 
     name = "persistent"
-    cooperative = True
 
     def __init__(
         self,
@@ -125,22 +126,25 @@ class PersistentScan(FusedScan):
         if plan is None:
             what = obstacle(self.cell, H, dtype, limits, self.precision)
             raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
-        kernel: Any = self._kernel(direction, dtype)
+        cooperative = isinstance(plan, Plan)  # whether blocks wait for each other
+        kernel: Any = self._kernel(direction, dtype, plan.file, cooperative)
         shared = plan.shared_memory(gates, H, dtype.itemsize)
         kernel.max_dynamic_shared_size_bytes = shared
-        each = self.occupancy(kernel.kernel.ptr, limits.threads, shared)
-        if plan.blocks * plan.groups > each * limits.multiprocessors:
-            raise RuntimeError(
-                f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device together, "
-                f"and it holds {each} on each of {limits.multiprocessors} multiprocessors"
-            )
         at_once = plan.groups * plan.columns
         firsts = range(0, N, at_once)
-        counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
-        parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
+        counts: Any = [None] * len(firsts)
+        if isinstance(plan, Plan):
+            each = self.occupancy(kernel.kernel.ptr, limits.threads, shared)
+            if plan.blocks * plan.groups > each * limits.multiprocessors:
+                raise RuntimeError(
+                    f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device "
+                    f"together, and it holds {each} on each of {limits.multiprocessors} multiprocessors"
+                )
+            parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
+            given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
+            counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
         given |= plan._asdict()
         given |= {"T": T, "H": H, "N": N}
-        given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
         for first, given["counts"] in zip(firsts, counts, strict=True):
             given["first"], given["count"] = first, min(N - first, at_once)
             groups = -(-given["count"] // plan.columns)

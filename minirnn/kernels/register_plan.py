@@ -29,10 +29,12 @@ class RegisterPlan(NamedTuple):
     slices: int
     back_slices: int
     bytes: int  # of shared memory
+    blocks: int = 1  # in a group: none waits for another one
 
-    source = "persistent_registers.cu"
-    cooperative = False
-    blocks = 1  # in a group: none waits for another one
+    @property
+    def file(self) -> str:
+        """The kernels."""
+        return "persistent_registers.cu"
 
     def shared_memory(self, gates: int, H: int, itemsize: int) -> int:
         """Bytes that a block needs, forward or backward."""
@@ -74,7 +76,7 @@ class Product(NamedTuple):
         return itemsize * (x + sums + more * self.threads)
 
     def cycles(self, together: int, itemsize: int, limits: Limits) -> int:
-        """Until all sums are added up: 128 bytes a cycle are loaded, and four warps multiply at a time."""
+        """Until all sums are added up; 128 bytes a cycle are loaded, and four warps multiply."""
         more = self.more(itemsize, limits.registers)
         warps = -(-self.threads // 32)
         loads = warps * 4 * (together * self.runs + self.tall * more)
@@ -83,35 +85,40 @@ class Product(NamedTuple):
         return BEGIN + (max(loads, products) + sums) * itemsize // 4
 
 
+def matrices(gates: int, H: int) -> tuple[Product, Product]:
+    """W and its transpose, in one slice each: what is multiplied forward and backward."""
+    return Product(gates * H, H, 3 if gates == 3 else 4, 1), Product(H, gates * H, 4, 1)
+
+
+def layout(
+    forward: Product, backward: Product, N: int, together: int, itemsize: int, limits: Limits
+) -> RegisterPlan:
+    """The plan of such products for N sequences, so many of them in a block."""
+    sizes = [product.shared_memory(together, itemsize, limits) for product in (forward, backward)]
+    pitches, slices = (forward.pitch, backward.pitch), (forward.slices, backward.slices)
+    return RegisterPlan(-(-N // together), together, *pitches, *slices, max(sizes))
+
+
 def in_registers(
     gates: int, H: int, N: int, itemsize: int, limits: Limits
-) -> tuple[RegisterPlan, int] | None:
-    """The plan with the fewest cycles a step, and how many; None if W does not fit."""
+) -> tuple[int, RegisterPlan] | None:
+    """How many cycles a step takes at least, and the plan for that; None if W does not fit."""
     found = []
     for together in COLUMNS:
-        forward = _product(gates * H, H, 3 if gates == 3 else 4, together, itemsize, limits)
-        backward = _product(H, gates * H, 4, together, itemsize, limits)
+        cut = (_divided(product, together, itemsize, limits) for product in matrices(gates, H))
+        forward, backward = cut
         if forward is None or backward is None:
             continue
-        groups = -(-N // together)
-        both = [product.shared_memory(together, itemsize, limits) for product in (forward, backward)]
-        plan = RegisterPlan(
-            groups, together, forward.pitch, backward.pitch, forward.slices, backward.slices, max(both)
-        )
-        cycles = sum(product.cycles(together, itemsize, limits) for product in (forward, backward))
-        found.append((cycles * -(-groups // limits.multiprocessors), plan))
-    if not found:
-        return None
-    cycles, plan = min(found)
-    return plan, cycles
+        plan = layout(forward, backward, N, together, itemsize, limits)
+        rounds = -(-plan.groups // limits.multiprocessors)
+        cycles = [product.cycles(together, itemsize, limits) for product in (forward, backward)]
+        found.append((rounds * sum(cycles), plan))
+    return min(found, default=None)
 
 
-def _product(
-    rows: int, columns: int, tall: int, together: int, itemsize: int, limits: Limits
-) -> Product | None:
-    """The fastest division of a product that fits, if one does."""
-    most = limits.threads // -(-rows // tall)
-    products = (Product(rows, columns, tall, slices) for slices in range(1, min(most, SLICES) + 1))
-    room = limits.shared_memory
-    fit = (p for p in products if p.shared_memory(together, itemsize, limits) <= room)
+def _divided(product: Product, together: int, itemsize: int, limits: Limits) -> Product | None:
+    """The product in as many slices as are the fastest, of those that fit."""
+    most, room = limits.threads // product.threads, limits.shared_memory
+    cut = [product._replace(slices=slices) for slices in range(1, min(most, SLICES) + 1)]
+    fit = [p for p in cut if p.shared_memory(together, itemsize, limits) <= room]
     return min(fit, key=lambda p: p.cycles(together, itemsize, limits), default=None)
