@@ -205,12 +205,13 @@ def test_blocks_that_would_wait_forever_are_refused():
 
 def test_a_problem_has_the_same_fields_in_both_languages():
     text = re.search(r"struct Problem\n\{(.*?)\n\};", source("persistent.cu"), re.DOTALL)[1]
-    kinds = {"int": np.int32, "long long": np.int64}
+    kinds = {"int": np.dtype(np.int32), "Strides": np.dtype((np.int64, 3))}
     found = []
     for kind, names in re.findall(r"^ +(?:const )?((?:long )?\w+) ([\w*, ]+);", text, re.MULTILINE):
         for name in names.split(", "):
-            found.append((name.lstrip("*"), np.uintp if name[0] == "*" else kinds[kind]))
-    assert found == [(name, PROBLEM[name].type) for name in PROBLEM.names]
+            pointer = np.dtype(np.uintp) if name[0] == "*" else None
+            found.append((name.lstrip("*"), pointer or kinds[kind]))
+    assert found == [(name, PROBLEM[name]) for name in PROBLEM.names]
 
 
 def test_limits_are_those_of_the_device():

@@ -13,7 +13,8 @@ static __device__ Place place(int t, int T, int H, int N)
 {
     long long k = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     bool exists = k < (long long)H * N;
-    Place p = place(t, T, H, N, exists ? k / N : 0, exists ? k % N : 0);
+    Strides by_row = {(long long)T * N, N, 1};
+    Place p = place(t, H, N, exists ? k / N : 0, exists ? k % N : 0, by_row, by_row);
     p.exists = exists;
     return p;
 }
@@ -61,7 +62,7 @@ extern "C" __global__ void rnn_backward(
     bool running = runs(p, mask);
     number dh = arriving(p, running, product, rest, dys, dys_t, dys_unit, dys_sequence), da_h = 0;
     if (running) cells::rnn_backward<ACT>(after(p, T, h_before, h_last), dh, da_h);
-    da[p.then] = da_h;
+    da[p.gates] = da_h;
     dw[p.now] = da_h;
     rest[p.now] = running ? 0 : dh;
 }
@@ -79,7 +80,7 @@ extern "C" __global__ void lstm_forward(
     load<4>(w_gates, w, p.now, p.now_gate);
     load<4>(b_gates, b, p.unit, H);
     cells::lstm_forward<ACT>(u, w_gates, b_gates, c[p.now], ifog, h_new, c_new);
-    store<4>(ifog, gates, p.then, p.then_gate);
+    store<4>(ifog, gates, p.gates, p.then_gate);
     bool running = runs(p, mask);
     advance(p, running ? h_new : h[p.now], h, h_before);
     advance(p, running ? c_new : c[p.now], c, c_before);
@@ -97,10 +98,10 @@ extern "C" __global__ void lstm_backward(
     bool running = runs(p, mask);
     number dh = arriving(p, running, product, rest, dys, dys_t, dys_unit, dys_sequence);
     number ifog[4], da_gates[4] = {0, 0, 0, 0};
-    load<4>(ifog, gates, p.then, p.then_gate);
+    load<4>(ifog, gates, p.gates, p.then_gate);
     number c = c_before[p.then], c_new = after(p, T, c_before, c_last), dc_new = dc[p.now];
     if (running) cells::lstm_backward<ACT>(ifog, c, c_new, dh, dc_new, da_gates, dc[p.now]);
-    store<4>(da_gates, da, p.then, p.then_gate);
+    store<4>(da_gates, da, p.gates, p.then_gate);
     store<4>(da_gates, dw, p.now, p.now_gate);
     rest[p.now] = running ? 0 : dh;
 }
@@ -118,7 +119,7 @@ extern "C" __global__ void gru_forward(
     load<3>(w_gates, w, p.now, p.now_gate);
     load<3>(b_gates, b, p.unit, H);
     cells::gru_forward(u, w_gates, b_gates, bw[p.unit], h[p.now], rznm, h_new);
-    store<4>(rznm, gates, p.then, p.then_gate);
+    store<4>(rznm, gates, p.gates, p.then_gate);
     bool running = runs(p, mask);
     advance(p, running ? h_new : h[p.now], h, h_before);
     ys[p.then] = running ? h_new : 0;
@@ -135,10 +136,10 @@ extern "C" __global__ void gru_backward(
     bool running = runs(p, mask);
     number dh = arriving(p, running, product, rest, dys, dys_t, dys_unit, dys_sequence);
     number rznm[4], du[3] = {0, 0, 0}, dw_gates[3] = {0, 0, 0}, past = dh;
-    load<4>(rznm, gates, p.then, p.then_gate);
+    load<4>(rznm, gates, p.gates, p.then_gate);
     if (running) cells::gru_backward(rznm, h_before[p.then], dh, du, dw_gates, past);
-    da[p.then] = dw_gates[2];  // rows m, r, z, n: W's are the first three, U's the last
-    store<3>(du, da + p.then_gate, p.then, p.then_gate);
+    da[p.gates] = dw_gates[2];  // rows m, r, z, n: W's are the first three, U's the last
+    store<3>(du, da + p.then_gate, p.gates, p.then_gate);
     store<3>(dw_gates, dw, p.now, p.now_gate);
     rest[p.now] = past;
 }

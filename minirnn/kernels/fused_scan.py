@@ -88,22 +88,26 @@ class FusedScan:
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, FusedSaved]:
         """See `Scan.forward`."""
-        xp, is_tokens, dtype = array_module(x), x.ndim == 2, P["U"].dtype
+        xp, is_tokens = array_module(x), x.ndim == 2
         P = {name: xp.ascontiguousarray(value) for name, value in P.items()}
         (GH, D), T, (H, N) = P["U"].shape, len(x), state[0].shape
         tokens: Array = xp.array(x, np.int64, order="C") if is_tokens else None
         mask = None if mask is None else xp.ascontiguousarray(mask)
-        ys = xp.empty((H, T, N), dtype)
+        ys = self._empty(P["W"], H, T, N)
         rows = len(self.layout.gates) * H
-        gates: Array = xp.empty((rows, T, N), dtype) if rows else None
+        gates: Array = self._empty(P["W"], rows, T, N) if rows else None
         room = ys if gates is None else gates  # for U x, which the outputs or gates then replace
         columns: Array = None if is_tokens else _time_beside_batch(x, mask)
         if columns is not None:
             xp.matmul(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
-        before = [xp.empty((H, T, N), dtype) for _ in state]
+        before = [self._empty(P["W"], H, T, N) for _ in state]
         last = self._forward_steps(P, tokens, mask, room, ys, before, state)
         saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, last)
         return ys.swapaxes(0, 1), last, saved
+
+    def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
+        """Room for numbers of all steps, (rows, T, N), of a cell with these weights W."""
+        return array_module(W).empty((rows, T, N), W.dtype)
 
     def _forward_steps(
         self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
@@ -128,9 +132,9 @@ class FusedScan:
         self, saved: FusedSaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
-        P, before, dtype = saved.P, saved.before, saved.P["U"].dtype
+        P, before = saved.P, saved.before
         xp, (GH, D), (H, T, N) = array_module(P["U"]), P["U"].shape, before[0].shape
-        da = xp.empty((self.layout.da * H, T, N), dtype)
+        da = self._empty(P["W"], self.layout.da * H, T, N)
         dstate = tuple(xp.ascontiguousarray(part) for part in dstate)
         dstate = self._backward_steps(saved, dys, dstate, da)
         by_column = da.reshape(len(da), T * N)

@@ -72,7 +72,7 @@ static __device__ Share share(const Problem &p)
 
 static __device__ Place place(const Problem &p, const Share &my, int t, int row)
 {
-    return place(t, p.T, p.H, p.N, my.unit + row, my.sequence + my.column);
+    return place(p, t, my.unit + row, my.sequence + my.column);
 }
 
 // What a thread, or with TF32 a warp, makes at a time of a product: a tile of p.tile columns and some rows, in one

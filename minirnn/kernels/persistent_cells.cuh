@@ -6,7 +6,7 @@
 // Give the state after a step to the next one; or it is the last one.
 static __device__ void advance(const Problem &p, const Place &s, number value, number *before, number *last)
 {
-    if (s.t + 1 < p.T) before[s.then + p.N] = value;
+    if (s.t + 1 < p.T) before[s.then + s.next] = value;
     else last[s.now] = value;
 }
 
@@ -38,8 +38,8 @@ struct GivenBack
     {
         dh = p.dh[s.now];
         if (s.t < 0) return;
-        dy = p.dys != 0 ? p.dys[s.t * p.dys_t + s.unit * p.dys_unit + s.sequence * p.dys_sequence] : 0;
-        if (p.gates != 0) ::load<4>(gates, p.gates, s.then, s.then_gate);
+        dy = p.dys != 0 ? p.dys[p.dys_strides(s.unit, s.t, s.sequence)] : 0;
+        if (p.gates != 0) ::load<4>(gates, p.gates, s.gates, s.then_gate);
         h = p.h_before[s.then], h_new = after(s, p.T, p.h_before, p.h);
         if (p.c_before != 0)
             dc = p.dc[s.now], c = p.c_before[s.then], c_new = after(s, p.T, p.c_before, p.c);
@@ -65,7 +65,7 @@ struct Rnn
         const Problem &p, const Place &s, const GivenBack &x, number dh, number dw[1])
     {
         if (x.running) cells::rnn_backward<ACT>(x.h_new, dh, dw[0]);
-        p.da[s.then] = dw[0];
+        p.da[s.gates] = dw[0];
         return x.running ? 0 : dh;
     }
 };
@@ -78,7 +78,7 @@ struct Lstm
     {
         number ifog[4], h_new, c_new;
         cells::lstm_forward<ACT>(x.u, w, x.b, x.c, ifog, h_new, c_new);
-        store<4>(ifog, p.gates, s.then, s.then_gate);
+        store<4>(ifog, p.gates, s.gates, s.then_gate);
         advance(p, s, x.running ? c_new : x.c, p.c_before, p.c);
         return h_new;
     }
@@ -87,7 +87,7 @@ struct Lstm
         const Problem &p, const Place &s, const GivenBack &x, number dh, number dw[4])
     {
         if (x.running) cells::lstm_backward<ACT>(x.gates, x.c, x.c_new, dh, x.dc, dw, p.dc[s.now]);
-        store<4>(dw, p.da, s.then, s.then_gate);
+        store<4>(dw, p.da, s.gates, s.then_gate);
         return x.running ? 0 : dh;
     }
 };
@@ -100,7 +100,7 @@ struct Gru
     {
         number rznm[4], h_new;
         cells::gru_forward(x.u, w, x.b, x.bw, x.h, rznm, h_new);
-        store<4>(rznm, p.gates, s.then, s.then_gate);
+        store<4>(rznm, p.gates, s.gates, s.then_gate);
         return h_new;
     }
 
@@ -109,8 +109,8 @@ struct Gru
     {
         number du[3] = {0, 0, 0}, past = dh;
         if (x.running) cells::gru_backward(x.gates, x.h, dh, du, dw, past);
-        p.da[s.then] = dw[2];  // rows m, r, z, n: W's are the first three, U's the last
-        store<3>(du, p.da + s.then_gate, s.then, s.then_gate);
+        p.da[s.gates] = dw[2];  // rows m, r, z, n: W's are the first three, U's the last
+        store<3>(du, p.da + s.then_gate, s.gates, s.then_gate);
         return past;
     }
 };

@@ -116,7 +116,7 @@ struct Units
 
     __device__ Place place(const Problem &p, int t, int k) const
     {
-        return ::place(t, p.T, p.H, p.N, k / COLUMNS, sequence + k % COLUMNS);
+        return ::place(p, t, k / COLUMNS, sequence + k % COLUMNS);
     }
 };
 

@@ -19,6 +19,7 @@ from .cuda_module import by_value
 from .fused_scan import FusedSaved, FusedScan, strides
 from .limits import Limits
 from .persistent_plan import Plan, divide
+from .register_plan import RegisterPlan
 
 LINE = 32  # counts in a line of the cache, as in persistent.cu
 
@@ -30,7 +31,7 @@ _INTEGERS = (
     "T", "H", "N", "first", "count", "blocks", "columns", "across", "tile", "pitch", "h_pitch",
     "d_pitch", "chunk", "slices", "back_slices", "readers", "K",
 )  # fmt: skip
-_STEPS = ("dys_t", "dys_unit", "dys_sequence")
+_STRIDES = ("units", "gates_strides", "dys_strides")
 _ARRAYS = (
     "mask", "tokens", "U", "W", "b", "bw", "gates", "h_before", "c_before", "h", "c", "ys", "dys",
     "da", "dh", "dc", "exchange", "counts",
@@ -40,7 +41,7 @@ _ARRAYS = (
 PROBLEM = np.dtype(
     [
         *((name, np.int32) for name in _INTEGERS),
-        *((name, np.int64) for name in _STEPS),
+        *((name, np.int64, (3,)) for name in _STRIDES),
         *((name, np.uintp) for name in _ARRAYS),
     ],
     align=True,
@@ -100,6 +101,7 @@ class PersistentScan(FusedScan):
         for kept, part in zip(before, state, strict=True):
             kept[:, 0] = part
         given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
+        given["gates_strides"] = strides(room)
         self._launch("forward", given | _states(before, last))
         return last
 
@@ -107,25 +109,47 @@ class PersistentScan(FusedScan):
         self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
         given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "dys": dys, "da": da}
-        given |= dict(zip(_STEPS, strides(dys), strict=True))
+        t, unit, sequence = strides(dys)
+        given["dys_strides"] = unit, t, sequence
+        given["gates_strides"] = strides(da)
         given |= dict(zip(("dh", "dc"), dstate, strict=False))
         self._launch("backward", given | _states(saved.before, saved.last))
         return dstate
+
+    def _plan(self, W: Array, N: int) -> Plan | RegisterPlan:
+        """How the work is divided for N sequences.
+
+        Raises:
+            RuntimeError: W does not fit on the device.
+        """
+        H, precision = W.shape[1], self.precision
+        sizes = len(self.cell.gates), H, max(1, N), W.dtype.itemsize
+        plan = divide(*sizes, self.limits, precision == "tf32")
+        if plan is None:
+            what = obstacle(self.cell, H, W.dtype, self.limits, precision)
+            raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
+        return plan
+
+    def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
+        """The same room, (rows, T, N); neighbouring threads find their numbers side by side in it.
+
+        Where each block has one or two sequences, these are the numbers of neighbouring units.
+        """
+        if isinstance(self._plan(W, N), Plan):
+            return super()._empty(W, rows, T, N)
+        return array_module(W).empty((T, N, rows), W.dtype).transpose(2, 0, 1)
 
     def _launch(self, direction: str, given: dict[str, Any]) -> None:
         """Run all steps with what is given for `Problem`, by name.
 
         Raises:
-            RuntimeError: W does not fit on the device, or the blocks do not fit on it together.
+            RuntimeError: the blocks do not fit on the device together.
         """
         (H, T, N), W = given["h_before"].shape, given["W"]
         if T * N == 0:
             return
         xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, len(self.cell.gates)
-        plan = divide(gates, H, N, dtype.itemsize, limits, self.precision == "tf32")
-        if plan is None:
-            what = obstacle(self.cell, H, dtype, limits, self.precision)
-            raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
+        plan = self._plan(W, N)
         cooperative = isinstance(plan, Plan)  # whether blocks wait for each other
         kernel: Any = self._kernel(direction, dtype, plan.file, cooperative)
         shared = plan.shared_memory(gates, H, dtype.itemsize)
@@ -144,12 +168,12 @@ class PersistentScan(FusedScan):
             given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
             counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
         given |= plan._asdict()
-        given |= {"T": T, "H": H, "N": N}
+        given |= {"T": T, "H": H, "N": N, "units": strides(given["h_before"])}
         for first, given["counts"] in zip(firsts, counts, strict=True):
             given["first"], given["count"] = first, min(N - first, at_once)
             groups = -(-given["count"] // plan.columns)
             arrays = [_address(xp, given.get(name)) for name in _ARRAYS]
-            numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STEPS)]
+            numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STRIDES)]
             problem = by_value(np.array([(*numbers, *arrays)], PROBLEM))
             kernel((groups * plan.blocks,), (limits.threads,), (problem,), shared_mem=shared)
 

@@ -24,7 +24,7 @@ struct Problem
     int back_slices;   // of a backward product along the block's rows: each makes a part of its own
     int readers;       // threads that add up the parts of a number, each some of them
     int K;             // columns of U
-    long long dys_t, dys_unit, dys_sequence;  // from one number of dys to the next
+    Strides units, gates_strides, dys_strides;  // of arrays (H, T, N); of `gates` and `da`; of dys
     const bool *mask;         // (T, N): whether the sequence has this step; null if all have all
     const long long *tokens;  // (T, N), or null
     const number *U, *W, *b, *bw;
@@ -40,6 +40,11 @@ struct Problem
     number *exchange;
     unsigned *counts;             // of arrivals, zero at first, LINE for each group
 };
+
+static __device__ Place place(const Problem &p, int t, int unit, int sequence)
+{
+    return place(t, p.H, p.N, unit, sequence, p.units, p.gates_strides);
+}
 
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 1)
 #define KERNELS(name, Cell)                                        \
