@@ -128,7 +128,7 @@ static __device__ void forward(const Problem &p)
     keep_weights<Cell::GATES>(W, p, my);
     number *first = p.exchange + my.group * all + my.unit * p.across + my.column;
     for (int row = my.row; row < units; row += my.rows)
-        first[row * p.across] = factor(p.h_before[place(p, my, 0, row).then]);
+        first[row * p.across] = factor(start(p, place(p, my, 0, row)));
     for (int t = 0; t < p.T; t++)
     {
         arrive(p, my);

@@ -3,6 +3,13 @@
 //
 // What it takes is no other block's, so that it is loaded while blocks wait for each other.
 
+// Give the first step its state; returns its h.
+static __device__ number start(const Problem &p, const Place &s)
+{
+    if (p.c_before != 0) p.c_before[s.then] = p.c_first[s.now];
+    return p.h_before[s.then] = p.h_first[s.now];
+}
+
 // Give the state after a step to the next one; or it is the last one.
 static __device__ void advance(const Problem &p, const Place &s, number value, number *before, number *last)
 {

@@ -133,7 +133,7 @@ static __device__ void forward(const Problem &p)
     for (int k = threadIdx.x; k < COLUMNS * p.h_pitch; k += blockDim.x) x[k] = 0;
     __syncthreads();
     for (int k = my.first; k < my.all; k += blockDim.x)
-        if (my.exists(k)) x[k % COLUMNS * p.h_pitch + k / COLUMNS] = p.h_before[my.place(p, 0, k).then];
+        if (my.exists(k)) x[k % COLUMNS * p.h_pitch + k / COLUMNS] = start(p, my.place(p, 0, k));
     for (int t = 0; t < p.T; t++)
     {
         if (my.exists(my.first)) given.load(p, my.place(p, t, my.first));

@@ -33,8 +33,8 @@ _INTEGERS = (
 )  # fmt: skip
 _STRIDES = ("units", "gates_strides", "dys_strides")
 _ARRAYS = (
-    "mask", "tokens", "U", "W", "b", "bw", "gates", "h_before", "c_before", "h", "c", "ys", "dys",
-    "da", "dh", "dc", "exchange", "counts",
+    "mask", "tokens", "U", "W", "b", "bw", "gates", "h_first", "c_first", "h_before", "c_before",
+    "h", "c", "ys", "dys", "da", "dh", "dc", "exchange", "counts",
 )  # fmt: skip
 
 # `Problem` of problem.cuh: what a kernel is given, by value
@@ -98,9 +98,9 @@ class PersistentScan(FusedScan):
         if T == 0:
             return tuple(part.copy() for part in state)
         last = tuple(xp.empty((H, N), ys.dtype) for _ in state)
-        for kept, part in zip(before, state, strict=True):
-            kept[:, 0] = part
+        first = [xp.ascontiguousarray(part) for part in state]
         given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
+        given |= dict(zip(("h_first", "c_first"), first, strict=False))
         given["gates_strides"] = strides(room)
         self._launch("forward", given | _states(before, last))
         return last

@@ -29,7 +29,8 @@ struct Problem
     const long long *tokens;  // (T, N), or null
     const number *U, *W, *b, *bw;
     number *gates;                // U x, or room for it; after forward the gates
-    number *h_before, *c_before;  // (H, T, N): the states before each step
+    const number *h_first, *c_first;  // (H, N): the states before the first step
+    number *h_before, *c_before;      // (H, T, N): and before each step
     number *h, *c;                // (H, N): the states after the last one
     number *ys;                   // (H, T, N)
     const number *dys;            // or null
