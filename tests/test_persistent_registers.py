@@ -20,7 +20,7 @@ from minirnn.kernels import persistent_scan
 from minirnn.kernels.cuda_module import source
 from minirnn.kernels.limits import REGISTERS, THREADS, device_limits
 from minirnn.kernels.persistent_plan import divide
-from minirnn.kernels.register_plan import RegisterPlan, in_registers, layout, matrices
+from minirnn.kernels.register_plan import GROUP, RegisterPlan, in_registers, layout, matrices
 from minirnn.recurrent import Recurrent
 
 
@@ -135,6 +135,8 @@ def test_what_is_in_registers_is_faster_than_what_blocks_share():
 
 def test_both_languages_have_the_same_threads_and_registers():
     text = source("persistent_registers.cu")
-    defined = dict(re.findall(r"#define (THREADS|REGISTERS) (\d+)", text))
-    assert defined == {"THREADS": str(THREADS), "REGISTERS": str(REGISTERS)}
+    defined = re.findall(r"(?:#define|const int) (THREADS|REGISTERS|GROUP)(?: =)? (\d+)", text)
+    assert sorted(defined) == [
+        ("GROUP", str(GROUP)), ("REGISTERS", str(REGISTERS)), ("THREADS", str(THREADS))
+    ]  # fmt: skip
     assert (H200.threads, H200.registers) == (THREADS, REGISTERS)

@@ -42,13 +42,15 @@ struct Weights
         apart = (rows + ROWS - 1) / ROWS;
         row = threadIdx.x % apart, slice = threadIdx.x / apart, works = slice < slices;
         runs = ((columns + 3) / 4 + slices - 1) / slices;
+        const bool aligned = beside == 1 && below % 4 == 0 && reinterpret_cast<unsigned long long>(M) % 16 == 0;
         auto some = [&](int k, int i) {
+            const int r = row + i * apart, c = column(k);
+            const number *from = M + r * below + c * beside;
             Run<4> w = {};
+            if (!works || r >= rows || c >= columns) return w;
+            if (aligned) return run<4>(from);
             for (int l = 0; l < 4; l++)
-            {
-                int r = row + i * apart, c = column(k) + l;
-                if (works && r < rows && c < columns) w.at[l] = M[r * below + c * beside];
-            }
+                if (c + l < columns) w.at[l] = from[l * beside];
             return w;
         };
 #pragma unroll
