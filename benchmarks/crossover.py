@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EDGE = 5  # the colours end at 2 to this power
+WIDTH = 9.5  # inches at least, for what stands above the panels
 
 
 class Point(NamedTuple):
@@ -56,7 +57,8 @@ def draw(header: Mapping[str, Any], rows: Sequence[Row], folder: Path, name: str
     lengths = sorted({point.T for cell in cells for point in points(rows, cell)})
     if not cells:
         return
-    figure = new_figure(1.5 + 4.2 * len(lengths), 1.7 + 2.9 * len(cells))
+    width = max(WIDTH, 1.5 + 4.2 * len(lengths))
+    figure = new_figure(width, 1.7 + 2.9 * len(cells))
     if figure is None:
         return
     panels = figure.subplots(len(cells), len(lengths), squeeze=False)

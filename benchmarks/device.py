@@ -94,11 +94,23 @@ class DeviceExperiment(Experiment):
                 runs[side] = self._warm(cell, size, part, side)
             except Exception as error:  # many kinds: memory, a compiler, a device; the run goes on
                 leave_out(row, side, error)
+                self._answers(side)
         try:
             row.times = self.meter.times(runs)
         except Exception as error:
             leave_out(row, "times", error)
+            self._answers("the times")
         return row
+
+    def _answers(self, after: str) -> None:
+        """End the program if the device is lost to this process, as after a wrong address."""
+        try:
+            self.finish()
+        except Exception as error:
+            refuse(
+                f"the device does not answer after {LABELS.get(after, after)}: {error}; the rows before "
+                "this one are kept, and --add goes on with them, with the other --sides"
+            )
 
     def count(self, row: Row) -> None:
         """Add the kernels that a call of each side launches; if they cannot be seen, say so.

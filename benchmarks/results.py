@@ -52,7 +52,11 @@ class Results:
 
     def add(self, row: Row) -> None:
         """Keep a row, in the place of an earlier one of the same; the file is whole at any time."""
-        self.rows = [*(earlier for earlier in self.rows if earlier.key != row.key), row]
+        keys = [earlier.key for earlier in self.rows]
+        if row.key in keys:
+            self.rows[keys.index(row.key)] = row
+        else:
+            self.rows.append(row)
         if self.path:
             text = json.dumps({**self.header, "rows": [asdict(row) for row in self.rows]}, indent=1)
             part = self.path.with_name(f"{self.path.name}.part")

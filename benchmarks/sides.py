@@ -4,7 +4,7 @@ A side is made for one cell and size, and gives a function for each part: forwar
 layers, forward and backward of them, and the whole training step (forward, loss, backward, clipping,
 Adam). All sides start from the same weights' distribution and read the same data. What the first layer
 reads is data, whose gradient nobody asks for: PyTorch leaves it out by itself, minirnn as it is told to,
-and the textbook computes it, as textbooks do.
+and the textbook computes it, as textbooks do. cuDNN computes it, too, and PyTorch drops it.
 """
 
 from __future__ import annotations

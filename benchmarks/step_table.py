@@ -59,3 +59,8 @@ def of_device(header: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The README's, with the device and the day above the sizes."""
     first = f"{header['machine']['device']}, {header['run']['date']}: (T, N, D, H) × layers"
     return table(rows, {"persistent": "persistent", "fused": "fused"}, whole=False, first=first)
+
+
+def unmeasured() -> str:
+    """The same where nothing has been measured."""
+    return markdown([["(T, N, D, H) × layers", *CELLS], ["not measured", *["–"] * len(CELLS)]])

@@ -73,9 +73,12 @@ def cpu_results(root: Path) -> list[Row]:
 
 
 def gpu_pages(measured: tuple[dict[str, Any], list[Row]] | None) -> Pages:
-    """The tables of a device; without results they say so, and the README has none."""
+    """The tables of a device; without results they say so."""
     if measured is None:
-        return {"docs/gpu_figures.md": gpu_tables.unmeasured()}
+        return {
+            "docs/gpu_figures.md": gpu_tables.unmeasured(),
+            "README.md": {"gpu": step_table.unmeasured()},
+        }
     return {
         "docs/gpu_figures.md": gpu_tables.tables(*measured),
         "README.md": {"gpu": step_table.of_device(*measured)},
@@ -94,10 +97,12 @@ def cpu_pages(rows: list[Row]) -> Pages:
 
 
 def write(root: Path, pages: Pages) -> None:
-    """Put each table where its name stands, and say which ones have changed."""
+    """Put each table where its name stands; say which ones have changed, and which have no place."""
     for page, tables in pages.items():
         text = (root / page).read_text(encoding="utf-8")
         for name, table in tables.items():
+            if f"<!-- TABLE {name} -->\n" not in text:
+                print(f"{page} has no line <!-- TABLE {name} -->, and goes without")
             before = text
             text = replaced(text, name, table)
             if text != before:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import card
 import pytest
+from devices import NEEDS_DEVICE
 from test_benchmarks import mistake
 from test_cuda_kernels import no_compiler
 
@@ -25,6 +26,7 @@ from benchmarks import (
     sizes,
 )
 from benchmarks.sides import TF32
+from minirnn.backend import get_backend
 
 OURS = ["generic", "fused", "persistent"]
 HOST = mr.LSTM(1, 1).scan.name
@@ -166,6 +168,41 @@ def test_limits_or_times_that_fail_are_left_out_and_the_run_goes_on(measured, mo
     assert [row.times for row in found] == [{}] * 3
 
 
+def test_a_device_that_is_lost_ends_the_run_and_the_rows_before_are_kept(
+    measured, monkeypatch, tmp_path, capsys
+):
+    real, finish, lost = device.make, events.EventClock.finish, []
+
+    def make(side, cell, *problem):
+        if (side, cell) == ("fused", "LSTM"):
+            lost.append("an illegal memory access")
+            raise RuntimeError(lost[0])
+        return real(side, cell, *problem)
+
+    def finish_or_fail(clock):
+        if lost:
+            raise RuntimeError(lost[0])
+        finish(clock)
+
+    monkeypatch.setattr(device, "make", make)
+    monkeypatch.setattr(events.EventClock, "finish", finish_or_fail)
+    sides = ("--sides", "fused", "numpy", "--precision", "float32")
+    with pytest.raises(SystemExit) as ended:
+        measured("--parts", "scans", *sides)
+    assert ended.value.code == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "the device does not answer after minirnn fused: an illegal memory access; " in said
+    assert [row.cell for row in results.read(tmp_path / "gpu.json")[1]] == ["RNN"]
+
+
+def test_a_map_alone_has_no_kernels_to_count(measured, monkeypatch):
+    monkeypatch.setattr("benchmarks.experiment.torch_missing", lambda device: None)
+    monkeypatch.setattr("benchmarks.experiment.machine", lambda *about: {})
+    _, (row,), printed = measured("--parts", "map", "--sizes", "2x1x4", "--sides", "generic")
+    assert row.kernels == row.left_out == {}
+    assert "kernels of a call" not in printed
+
+
 def test_the_limit_is_measured_in_both_precisions(measured, paper):
     paper.products.clear()
     _, (row,), _ = measured("--parts", "scans", "--cells", "RNN", "--sides", "generic")
@@ -287,9 +324,9 @@ def test_a_later_run_goes_on_with_the_file_of_an_earlier_one(
     file = tmp_path / "gpu.json"
     _, (first, second), _ = measured("--parts", "scans", "step", *which)
     header, rows, _ = measured("--parts", "scans", "map", *which, "--add", str(file))
-    assert [row.part for row in rows] == ["step", "scans", "map", "map", "map"]
-    assert rows[0] == second
-    assert rows[1].times != first.times
+    assert [row.part for row in rows] == ["scans", "step", "map", "map", "map"]
+    assert rows[0].times != first.times
+    assert rows[1] == second
     assert header["run"]["command"].count("python -m benchmarks gpu") == 2
     said = mistake(monkeypatch, capsys, "gpu", "--quick", "--commit", "c1", "--add", file)
     assert said.endswith("argument --add: " + f"{file}: commit: c0, want c1")
@@ -422,6 +459,70 @@ def test_a_trace_of_pytorch_has_categories():
         events.kernels(lambda: torch.ones(2), lambda: None)
 
 
+# On a device, with PyTorch
+
+
+@pytest.fixture(params=[pytest.param("cuda:0", marks=[*NEEDS_DEVICE, pytest.mark.torch])])
+def both(request):
+    """CuPy and PyTorch, on one device."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch cannot use the device")
+    return get_backend(request.param).xp, torch
+
+
+def test_kernels_of_both_libraries_are_counted(both):
+    cupy, torch = both
+    ours, its = cupy.ones(8, "float32"), torch.ones(8, device="cuda")
+
+    def run():
+        cupy.negative(ours, out=ours)
+        its.neg_()
+        cupy.negative(ours, out=ours)
+
+    run()
+    assert events.kernels(run, events.EventClock(cupy).finish) == 3
+
+
+def test_events_of_cupy_enclose_what_pytorch_does(both):
+    cupy, torch = both
+    assert not events.stream_differs(cupy)
+    size = 4096
+    a = torch.ones(size, size, device="cuda")
+    seconds = events.EventClock(cupy)("torch", lambda: a @ a)()
+    assert seconds > 2 * size**3 / 1e15  # more operations a second than any device makes in float32
+
+
+@pytest.mark.filterwarnings("ignore:Please use the new API")  # of some versions, about TF32
+@pytest.mark.parametrize("cell", sizes.CELLS)
+def test_pytorch_computes_in_the_precision_of_its_side(cell, both):
+    _, torch = both
+    from benchmarks.torch_sides import with_precision
+
+    torch.manual_seed(0)
+    net, x = getattr(torch.nn, cell)(128, 128).to("cuda"), torch.randn(9, 64, 128).to("cuda")
+    linear, found = torch.nn.Linear(128, 128).to("cuda"), {}
+    layers = {"cuDNN": lambda x: net(x)[0], "cuBLAS": linear}
+
+    def run(side):
+        found[side] = {name: layer(x).detach().double() for name, layer in layers.items()}
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        for side in ("torch tf32", "torch"):
+            with_precision(partial(run, side), side)()
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    net.double(), linear.double()
+    for name, layer in layers.items():
+        exact = layer(x.double()).detach()
+        plain, tf32 = (
+            float((found[side][name] - exact).norm() / exact.norm())
+            for side in ("torch", "torch tf32")
+        )
+        assert plain < 1e-5 < tf32 < 2e-3, name
+
+
 # The map
 
 
@@ -443,3 +544,19 @@ def test_the_map_has_the_fastest_scan_of_each():
     assert [p.gain for p in found] == pytest.approx([0.5, 3.0])
     assert crossover.points(rows, "GRU") == []
     assert [crossover.said(gain) for gain in (0.5, 3.04, 31.4)] == ["0.50", "3.0", "31"]
+
+
+@pytest.mark.parametrize("lengths", [(8,), (1, 8, 64)])
+def test_what_stands_above_the_map_is_not_cut_off(lengths, tmp_path, monkeypatch):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figures = []
+    monkeypatch.setattr(crossover, "save", lambda figure, folder, name: figures.append(figure))
+    rows = [point(T, 8, 16, numba=1.0, fused=2.0) for T in lengths]
+    processor = "a processor with as long a name as some have, 32 for this process"
+    header = {"machine": {"device": "a device", "processor": processor}, "run": {"date": "a day"}}
+    crossover.draw(header, rows, tmp_path, "map")
+    (figure,) = figures
+    FigureCanvasAgg(figure).draw()
+    above = figure._suptitle.get_window_extent()
+    assert figure.bbox.x0 <= above.x0 < above.x1 <= figure.bbox.x1

@@ -2,7 +2,8 @@
 
 Both libraries get the same weights, the same input and the same gradient of the loss with respect to
 what they return. Everything random comes from a seed, so a failure shows all that is needed to repeat
-it. Arrays here are (T, rows, N), a batch being columns side by side; torch.nn has (T, N, rows).
+it. Arrays here are (T, rows, N), a batch being columns side by side; torch.nn has (T, N, rows). On a
+CUDA device, where PyTorch's networks are cuDNN's, so are all scans that run there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from devices import NEEDS_DEVICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_weights import gradients_from_torch, weights_for_torch
@@ -41,15 +43,15 @@ def assert_close(what: str, ours: Array, theirs: Array, tolerance: float) -> Non
     assert error <= tolerance, f"{what}: relative error {error:.1e}, allowed {tolerance:.0e}"
 
 
-def to_torch(columns: Array, requires_grad: bool = False) -> torch.Tensor:
+def to_torch(columns: Array, requires_grad: bool = False, device: str = "cpu") -> torch.Tensor:
     """(…, rows, N) -> a tensor (…, N, rows)."""
     rows = np.ascontiguousarray(columns.swapaxes(-1, -2))
-    return torch.tensor(rows, requires_grad=requires_grad)
+    return torch.tensor(rows, requires_grad=requires_grad, device=device)
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
     """Back again: (…, N, rows) -> (…, rows, N)."""
-    return tensor.detach().numpy().swapaxes(-1, -2)
+    return tensor.detach().cpu().numpy().swapaxes(-1, -2)
 
 
 # ------------------------------------------------------------------------------ recurrent networks
@@ -145,19 +147,25 @@ def draw_problem(c: Config, rnn: mr.Recurrent) -> Problem:
 
 def run_ours(rnn: mr.Recurrent, c: Config, p: Problem) -> dict[str, Array]:
     """Every output and every gradient, by name."""
-    x = p.x if p.tokens is None else p.tokens
-    ys, state, cache = rnn.forward(x, p.state if c.state else None, p.lengths)
-    dx, dstate = rnn.backward(cache, p.dys, p.dstate)
+
+    def put(array: Array | None) -> Any:
+        return None if array is None else mr.to_device(array, rnn.backend.name)
+
+    x, initial = put(p.x if p.tokens is None else p.tokens), tuple(map(put, p.state))
+    ys, state, cache = rnn.forward(x, initial if c.state else None, p.lengths)
+    dx, dstate = rnn.backward(cache, put(p.dys), tuple(map(put, p.dstate)))
     found = {"ys": ys} if dx is None else {"ys": ys, "dx": dx}
     for letter, part, dpart in zip(rnn.cell.states, state, dstate, strict=True):
         found |= {f"final {letter}": part, f"d initial {letter}": dpart}
-    return found | {f"d {name}": w.grad for name, w in rnn.named_parameters().items()}
+    found |= {f"d {name}": w.grad for name, w in rnn.named_parameters().items()}
+    return {name: mr.to_host(array) for name, array in found.items()}
 
 
 def run_theirs(rnn: mr.Recurrent, net: torch.nn.Module, p: Problem) -> dict[str, Array]:
     """The same from PyTorch, under the same names and in the same layout."""
-    x = to_torch(p.x, requires_grad=True)
-    initial = [to_torch(part, requires_grad=True) for part in p.state]
+    there = rnn.backend.name
+    x = to_torch(p.x, requires_grad=True, device=there)
+    initial = [to_torch(part, requires_grad=True, device=there) for part in p.state]
     # the state is a tensor h in torch.nn.RNN and GRU, and a tuple (h, c) in torch.nn.LSTM
     state = initial[0] if len(initial) == 1 else tuple(initial)
     if p.lengths is None:
@@ -170,7 +178,7 @@ def run_theirs(rnn: mr.Recurrent, net: torch.nn.Module, p: Problem) -> dict[str,
     final = [final] if len(initial) == 1 else list(final)
 
     given = [(ys, p.dys), *zip(final, p.dstate, strict=True)]
-    given = [(output, to_torch(d)) for output, d in given if d is not None]
+    given = [(output, to_torch(d, device=there)) for output, d in given if d is not None]
     torch.autograd.backward([output for output, _ in given], [d for _, d in given])
 
     found = {"ys": to_numpy(ys)}
@@ -179,17 +187,17 @@ def run_theirs(rnn: mr.Recurrent, net: torch.nn.Module, p: Problem) -> dict[str,
     for letter, part, start in zip(rnn.cell.states, final, initial, strict=True):
         found[f"final {letter}"] = to_numpy(part)
         found[f"d initial {letter}"] = to_numpy(start.grad)
-    gradients = {name: w.grad.numpy() for name, w in net.named_parameters()}
+    gradients = {name: w.grad.cpu().numpy() for name, w in net.named_parameters()}
     return found | {f"d {n}": g for n, g in gradients_from_torch(rnn, gradients).items()}
 
 
-def check(pair: Pair, scan: str, c: Config) -> None:
+def check(pair: Pair, scan: str, c: Config, device: str = "cpu") -> None:
     """Build both networks, run both, and compare everything that comes out."""
     common = {"num_layers": c.layers, "bidirectional": c.bidirectional, "bias": c.bias}
-    options = {"dtype": c.dtype, "rng": c.seed, "scan": scan}
+    options = {"dtype": c.dtype, "device": device, "rng": c.seed, "scan": scan}
     rnn = pair.ours(c.D, c.H, **common, **pair.our_options, **options)
     dtype = getattr(torch, c.dtype)
-    net = pair.theirs(c.D, c.H, **common, **pair.their_options, dtype=dtype)
+    net = pair.theirs(c.D, c.H, **common, **pair.their_options, dtype=dtype, device=device)
     net.load_state_dict({n: torch.tensor(w) for n, w in weights_for_torch(rnn).items()})
 
     p = draw_problem(c, rnn)
@@ -220,6 +228,24 @@ def test_many_steps(pair: Pair, scan: str) -> None:
         lengths=True, gradient="both", dtype="float64", seed=0,
     )  # fmt: skip
     check(pair, scan, c)
+
+
+@pytest.mark.filterwarnings("ignore:Please use the new API")  # of some versions, about TF32
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("lengths", [False, True], ids=["equal", "ragged"])
+@pytest.mark.parametrize(
+    "scan", [pytest.param(scan, marks=NEEDS_DEVICE) for scan in ("generic", "fused", "persistent")]
+)
+@for_each_cell
+def test_cudnn(pair: Pair, scan: str, lengths: bool, dtype: str, monkeypatch: Any) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch cannot use the device")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # its default is True
+    c = Config(
+        T=9, N=5, D=6, H=33, layers=2, bidirectional=True, bias=True, tokens=False, state=True,
+        lengths=lengths, gradient="both", dtype=dtype, seed=0,
+    )  # fmt: skip
+    check(pair, scan, c, "cuda:0")
 
 
 # ------------------------------------------------------------------------------- layers and losses
