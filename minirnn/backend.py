@@ -167,7 +167,7 @@ def on_its_device(function: Callable[Arguments, Result]) -> Callable[Arguments, 
     def run(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         if "cupy" not in sys.modules:
             return function(*arguments, **options)
-        places = (_place(value) for value in (*arguments, *options.values()))
+        places = map(_place, (*arguments, *options.values()))
         with next(filter(None, places), CPU).active():
             return function(*arguments, **options)
 

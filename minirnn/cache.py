@@ -18,6 +18,11 @@ class Direction(NamedTuple):
     time: slice  # the order in which time is walked: x[time]
     rows: slice  # of the layer's output, (H·directions, N)
 
+    def in_order(self, array: Array) -> Array:
+        """`array` (T, …) as this direction walks it; what came in its order, in the usual one."""
+        # (a view of everything would take CuPy as long as half a launch)
+        return array if self.time.step is None else array[self.time]
+
 
 def directions(layer: int, H: int, bidirectional: bool) -> tuple[Direction, ...]:
     """One layer's: the forward one and, if there are two, the reverse one."""
@@ -57,7 +62,7 @@ class Cache:
         scan_name, _, letter = name.rpartition(".")
         for d, saved in self.scans:
             if scan_name == d.name and letter in self.letters:
-                return saved.trace(letter)[d.time].copy()
+                return d.in_order(saved.trace(letter)).copy()
         raise KeyError(f"{name!r}; there are {', '.join(self.names())}")
 
     def __repr__(self) -> str:

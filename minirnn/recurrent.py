@@ -179,17 +179,17 @@ class Recurrent(Layer):
             x = checks.tokens("x", x, self.input_size, mask, check_finite)
         else:
             x = checks.real_numbers("x", x, self.dtype, mask)
-        state = self._zeros(N) if state is None else self._check_state("state", state, N)
+        state = None if state is None else self._check_state("state", state, N)
         if check_finite:
             if x.ndim == 3:
                 checks.finite("x", x, mask)
-            for part in state:
+            for part in state or ():
                 checks.finite("state", part)
         scan = recomputed(self.scan, recompute_every, T)
-        return self._forward(scan, x, state, mask, dropout_rng)
+        return self._forward(scan, x, self._starts(state, N), mask, dropout_rng)
 
     def _forward(
-        self, scan: Scan, x: Array, state: State, mask: Array | None, dropout_rng: Rng
+        self, scan: Scan, x: Array, starts: list[State], mask: Array | None, dropout_rng: Rng
     ) -> tuple[Array, State, Cache]:
         random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
         xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
@@ -202,11 +202,11 @@ class Recurrent(Layer):
                 ys, final, saved = scan.forward(
                     self.cell,
                     self._arrays(d),
-                    x[d.time],
-                    tuple(part[d.place] for part in state),
-                    None if mask is None else mask[d.time],
+                    d.in_order(x),
+                    starts[d.place],
+                    None if mask is None else d.in_order(mask),
                 )
-                outputs.append(ys[d.time])
+                outputs.append(d.in_order(ys))
                 finals.append(final)
                 scans.append((d, saved))
             x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=1)
@@ -272,10 +272,11 @@ class Recurrent(Layer):
             dx: Array | None = None
             for _ in layer:
                 d, saved = scans.pop()
-                own = tuple(part[d.place] for part in dstate)
+                own = tuple([part[d.place] for part in dstate])
+                dy = dys if dys is None or len(layer) == 1 else dys[:, d.rows]
                 dx_d, initial, dP = cache.scan.backward(
                     saved,
-                    None if dys is None else dys[:, d.rows][d.time],
+                    None if dy is None else d.in_order(dy),
                     own,
                     want_dx or layer is not self.layers[0],
                 )
@@ -285,7 +286,8 @@ class Recurrent(Layer):
                 for letter, p in self._by_letter[d.name].items():
                     p.grad += dP[letter]
                 if dx_d is not None:
-                    dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]
+                    dx_d = d.in_order(dx_d)
+                    dx = dx_d if dx is None else dx + dx_d
             dys = dx  # the input of this layer is the output of the one below
         return dys, dstate
 
@@ -353,9 +355,16 @@ class Recurrent(Layer):
         return own | self._absent if self._absent else own
 
     def _zeros(self, N: int) -> State:
-        """A state, or a state's gradient, of zeros."""
+        """A state, or a state's gradient, of zeros, to be written to."""
         shape = (len(self.cell.states), *self._state_shape(N))
         return tuple(self.backend.xp.zeros(shape, self.dtype))
+
+    def _starts(self, state: State | None, N: int) -> list[State]:
+        """The state that each scan starts from, parts (H, N); without one, all are the same zeros."""
+        if state is not None:
+            return list(zip(*state, strict=True))
+        zeros = self.backend.xp.zeros((self.hidden_size, N), self.dtype)
+        return [(zeros,) * len(self.cell.states)] * (self.num_layers * self.num_directions)
 
     def _check_state(self, name: str, value: State, N: int) -> State:
         """The parts of `value`, checked and cast."""

@@ -56,11 +56,17 @@ class Splitting(Protocol):
 
 def joined(states: list[State]) -> State:
     """The states of several scans, with parts (H, N), as one with parts (scans, H, N)."""
-    xp, shape = array_module(states[0][0]), (len(states), *states[0][0].shape)
-    if len(states) == 1:
+    like = states[0][0]
+    xp, shape, dtype = array_module(like), (len(states), *like.shape), like.dtype
+    if xp is np and len(states) == 1:  # as in each single step: the way that starts soonest
         return tuple([part.reshape(shape).copy() for part in states[0]])
     # (`stack` would be the word, and takes several times as long to start)
-    return tuple([xp.concatenate(parts).reshape(shape) for parts in zip(*states, strict=True)])
+    whole = []
+    for parts in zip(*states, strict=True):
+        whole.append(to := xp.empty(shape, dtype))
+        for k, part in enumerate(parts):
+            to[k] = part
+    return tuple(whole)
 
 
 class Step(NamedTuple):

@@ -77,14 +77,9 @@ def insert(monkeypatch: Any) -> None:
         "driverGetVersion": lambda: 13020,
         "runtimeGetVersion": lambda: 12090,
     }
-    arrays = {
-        "strides": property(lambda a: a._values.strides),
-        "data": property(lambda a: SimpleNamespace(ptr=a._values.ctypes.data)),
-    }
     functions = {"array": _array, "ascontiguousarray": _contiguous, "copyto": _copyto}
     more: list[tuple[Any, dict[str, Any]]] = [
         (stand_in, {"__version__": "0", "RawModule": raw_module, **functions}),
-        (stand_in.ndarray, arrays),
         (stand_in.Device, {"synchronize": lambda device: None}),
         (stand_in.cuda, device),
         (stand_in.cuda.runtime, runtime),

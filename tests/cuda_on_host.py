@@ -65,8 +65,7 @@ extern "C" void launch_{name}(unsigned grid, unsigned block, void **given)
 }}
 """
 
-# The compiler's names of the types that an argument may have, by its type here
-SCALARS = {np.int32: {"i"}, np.int64: {"l", "x"}}
+# The compiler's names of the types that the numbers of an array may have, by its type here
 POINTERS = {"float32": {"f"}, "float64": {"d"}, "int64": {"l", "x"}, "bool": {"b"}}
 
 
@@ -111,17 +110,24 @@ class Function:
     def _value(self, k: int, arg: Any, wanted: str) -> Any:
         """The argument as what C++ reads."""
         pointed = wanted.removeprefix("P").removeprefix("K")
-        if isinstance(arg, np.uintp):
-            assert wanted.startswith("P"), (k, wanted)
-            return ctypes.c_void_p(int(arg))
-        if isinstance(arg, np.ndarray) and arg.dtype.kind == "V":  # a struct, by value
+        assert isinstance(arg, np.ndarray), (k, type(arg))
+        if arg.dtype.kind == "V":  # a struct, by value
             assert not wanted.startswith("P"), (k, wanted)
             assert (arg.size, arg.itemsize) == (1, self.sizes[k]), (k, arg.shape, arg.itemsize)
             return (ctypes.c_char * arg.itemsize).from_buffer(arg)
-        if isinstance(arg, np.ndarray):
-            assert pointed != wanted, (k, wanted)
-            assert pointed in POINTERS[arg.dtype.name], (k, arg.dtype, wanted)
-            assert wanted.startswith("PK") or arg.flags.c_contiguous, (k, arg.strides)
-            return ctypes.c_void_p(arg.ctypes.data)
-        assert wanted in SCALARS[type(arg)], (k, type(arg), wanted)
-        return (ctypes.c_int32 if isinstance(arg, np.int32) else ctypes.c_int64)(int(arg))
+        assert pointed != wanted, (k, wanted)
+        assert pointed in POINTERS[arg.dtype.name], (k, arg.dtype, wanted)
+        assert wanted.startswith("PK") or arg.flags.c_contiguous, (k, arg.strides)
+        return ctypes.c_void_p(arg.ctypes.data)
+
+
+def fields(struct: str, source: str) -> list[tuple[str, np.dtype]]:
+    """The names and types of what a struct of the kernels has, as a dtype would have them."""
+    kinds = {"int": np.dtype(np.int32), "Strides": np.dtype((np.int64, 3))}
+    text = re.search(rf"struct {struct}\n\{{(.*?)\n\}};", source, re.DOTALL)[1]
+    found = []
+    for kind, names in re.findall(r"^ +(?:const )?((?:long )?\w+) ([\w*, ]+);", text, re.MULTILINE):
+        for name in names.split(", "):
+            pointer = np.dtype(np.uintp) if name[0] == "*" else None
+            found.append((name.lstrip("*"), pointer or kinds[kind]))
+    return found

@@ -15,6 +15,7 @@ shape of its result, and whether it was asked for in TF32.
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import threading
 from types import SimpleNamespace
@@ -52,6 +53,7 @@ METHODS = {  # with the names of their arguments
     "clip": "min max out",
     "copy": "",
     "cumsum": "axis dtype out",
+    "fill": "value",
     "max": "axis out keepdims",
     "mean": "axis dtype out keepdims",
     "min": "axis out keepdims",
@@ -113,7 +115,10 @@ TF32_MODE = 3  # CUBLAS_TF32_TENSOR_OP_MATH
 cuda = SimpleNamespace(
     Device=Device,
     cublas=SimpleNamespace(
-        getMathMode=lambda handle: _modes.get(handle, 0), setMathMode=_modes.__setitem__
+        getMathMode=lambda handle: _modes.get(handle, 0),
+        setMathMode=_modes.__setitem__,
+        sgemm=lambda *arguments: _gemm(np.float32, *arguments),
+        dgemm=lambda *arguments: _gemm(np.float64, *arguments),
     ),
     runtime=SimpleNamespace(getDeviceCount=lambda: DEVICES, CUDARuntimeError=CUDARuntimeError),
 )
@@ -136,6 +141,8 @@ class ndarray:
     dtype = property(lambda self: self._values.dtype)
     nbytes = property(lambda self: self._values.nbytes)
     strides = property(lambda self: self._values.strides)
+    itemsize = property(lambda self: self._values.itemsize)
+    data = property(lambda self: SimpleNamespace(ptr=self._values.ctypes.data))
     T = property(lambda self: ndarray(self._values.T, self.device))
     real = property(lambda self: ndarray(self._values.real, self.device))
 
@@ -340,6 +347,28 @@ def _matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> Any:
     found = np.matmul(*factors, out=out)
     products.append((found.shape, in_tf32))
     return found
+
+
+def _gemm(
+    dtype: Any, handle: Any, a_flipped: int, b_flipped: int, m: int, n: int, k: int,
+    alpha: int, a: int, a_pitch: int, b: int, b_pitch: int, beta: int, c: int, c_pitch: int,
+) -> None:  # fmt: skip
+    """C = A B as cuBLAS computes it, with matrices that lie column by column at these addresses."""
+
+    def matrix(address: int, rows: int, columns: int, pitch: int) -> np.ndarray:
+        assert 1 <= rows <= pitch, (rows, pitch)
+        assert columns >= 1, columns
+        numbers = pitch * (columns - 1) + rows
+        lies = (ctypes.c_char * (numbers * np.dtype(dtype).itemsize)).from_address(address)
+        steps = np.array([1, pitch]) * np.dtype(dtype).itemsize
+        return np.ndarray((rows, columns), dtype, lies, strides=steps)
+
+    assert handle == Device().cublas_handle
+    assert [matrix(factor, 1, 1, 1).item() for factor in (alpha, beta)] == [1, 0]
+    A = matrix(a, k, m, a_pitch).T if a_flipped else matrix(a, m, k, a_pitch)
+    B = matrix(b, n, k, b_pitch).T if b_flipped else matrix(b, k, n, b_pitch)
+    _launch("gemm")
+    matrix(c, m, n, c_pitch).T[...] = _matmul(B.T, A.T)
 
 
 def _add_operator(name: str) -> None:

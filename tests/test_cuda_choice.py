@@ -90,6 +90,7 @@ def test_where_kernels_cannot_run_is_said():
     [
         ("fused", "fused.cu"),
         ("fused", "cuda_module.py"),
+        ("fused", "cublas.py"),
         ("persistent", "persistent_plan.py"),
         ("persistent tf32", "in_precision.py"),
         ("persistent tf32", "../backend.py"),

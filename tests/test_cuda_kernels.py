@@ -21,7 +21,7 @@ from scans import assert_close, everything, moved
 import minirnn as mr
 from minirnn import cells
 from minirnn.kernels import cuda_module, fused_scan
-from minirnn.kernels.fused_scan import LAYOUTS, FusedScan
+from minirnn.kernels.fused_scan import LAYOUTS, STEP, FusedScan
 from minirnn.kernels.one_step import one_step
 from minirnn.recurrent import Recurrent
 
@@ -205,6 +205,11 @@ def test_no_sequences_have_no_gradient(cell, device):
         ys, _, cache = net.forward(moved(x, device))
         net.backward(cache, ys)
     assert all((mr.to_host(p.grad) == 0).all() for p in net.parameters())
+
+
+def test_a_step_has_the_same_fields_in_both_languages():
+    found = cuda_on_host.fields("Step", cuda_module.source("fused.cu"))
+    assert found == [(name, STEP[name]) for name in STEP.names]
 
 
 def test_kernels_have_all_equations_of_their_cells():

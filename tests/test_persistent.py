@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 import subprocess
 from bisect import bisect_left
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ import cuda_threads_on_host
 import numpy as np
 import persistent_races
 import pytest
+from cuda_on_host import fields
 from devices import NEEDS_DEVICE
 from helpers import ROOT, all_same_bits
 from hypothesis import given, settings
@@ -204,13 +204,7 @@ def test_blocks_that_would_wait_forever_are_refused():
 
 
 def test_a_problem_has_the_same_fields_in_both_languages():
-    text = re.search(r"struct Problem\n\{(.*?)\n\};", source("persistent.cu"), re.DOTALL)[1]
-    kinds = {"int": np.dtype(np.int32), "Strides": np.dtype((np.int64, 3))}
-    found = []
-    for kind, names in re.findall(r"^ +(?:const )?((?:long )?\w+) ([\w*, ]+);", text, re.MULTILINE):
-        for name in names.split(", "):
-            pointer = np.dtype(np.uintp) if name[0] == "*" else None
-            found.append((name.lstrip("*"), pointer or kinds[kind]))
+    found = fields("Problem", source("persistent.cu"))
     assert found == [(name, PROBLEM[name]) for name in PROBLEM.names]
 
 

@@ -72,22 +72,10 @@ def test_saved_weights_are_the_same_with_and_without(stand_in, tmp_path):
 # Products of cuBLAS
 
 
-class RawModule(cuda_on_host.RawModule):
-    """Kernels for arrays of the stand-in, run on the host."""
-
-    def get_function(self, name):
-        function = super().get_function(name)
-
-        def launch(grid, block, arguments):
-            function(grid, block, tuple(getattr(a, "_values", a) for a in arguments))
-
-        return launch
-
-
 @pytest.fixture(params=["generic", pytest.param("fused", marks=no_compiler)])
 def scan(request, stand_in, monkeypatch):
     """The scans whose products are all of cuBLAS, on the stand-in."""
-    monkeypatch.setattr(stand_in, "RawModule", RawModule, raising=False)
+    monkeypatch.setattr(stand_in, "RawModule", cuda_on_host.RawModule, raising=False)
     return request.param
 
 
@@ -146,7 +134,7 @@ def test_one_step_and_gates_that_are_computed_again_too(cell, scan, stand_in, rn
 
 @pytest.mark.skipif(cuda_on_host.COMPILER is None, reason="needs g++")
 def test_the_fused_scan_makes_as_many_products_as_it_should(stand_in, monkeypatch, rng):
-    monkeypatch.setattr(stand_in, "RawModule", RawModule, raising=False)
+    monkeypatch.setattr(stand_in, "RawModule", cuda_on_host.RawModule, raising=False)
     T, N, D, H = 4, 3, 5, 7
     net, _ = networks(LSTMCell(), "fused", D, H)
     x = mr.to_device(rng.standard_normal((T, D, N)), "cuda:1")

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import Array
+
 NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
 ACTS = {"tanh": "Tanh", "relu": "Relu"}
 FILES = {  # that the kernels of a name are made of besides this one, with what those include
-    "fused": ("fused.cu", "fused_scan.py"),
+    "fused": ("fused.cu", "fused_scan.py", "cublas.py"),
     "persistent": (
         "persistent.cu",
         "persistent_registers.cu",
@@ -24,6 +26,7 @@ FILES = {  # that the kernels of a name are made of besides this one, with what 
         "register_plan.py",
         "limits.py",
         "fused_scan.py",
+        "cublas.py",
     ),
     "elementwise": ("elementwise.py", "../losses.py", "../clip.py", "../optim.py"),
     "dropout": ("dropout.cu", "dropout.py"),
@@ -85,6 +88,13 @@ def kernel(
     """One of them."""
     found: Kernel = module(raw_module, name, told, cooperative).get_function(function)
     return found
+
+
+def address(xp: Any, array: Array | None) -> int:
+    """Where the numbers of an array of the module `xp` begin; 0 for None."""
+    if array is None:
+        return 0
+    return int(array.ctypes.data if xp is np else array.data.ptr)
 
 
 def by_value(struct: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

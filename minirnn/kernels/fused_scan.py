@@ -1,15 +1,19 @@
 """The loop over time on a CUDA device: each step is one product and one kernel, in both directions.
 
 What a unit computes stands in ``cells.cuh``, what a kernel reads and writes in ``fused.cu``. Here are
-the products, and room for all that the kernels fill. Nothing waits for the device.
+the products, and room for all that the kernels fill. Nothing waits for the device. So that it does not
+wait for the host either, all that the steps have in common is worked out once, before the loop.
 
 Arrays that are kept are (rows, T, N), time beside the batch. All steps are then the columns of one
 matrix (rows, T·N), so that ``U x`` of all steps is one product before the loop, and dW, dU and dx are
-one each after it, without a copy. W h and Wᵀ da of a step have rooms of their own, (rows, N).
+one each after it (GRU's dW is two), without a copy. W h and Wᵀ da of a step have rooms of their own,
+(rows, N).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +22,8 @@ from ..backend import Array, State, array_module
 from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
 from ..products import by_step
 from ..tokens import add_up_columns
-from .cuda_module import Kernel, kernel, options
+from .cublas import product, repeated
+from .cuda_module import Kernel, address, by_value, kernel, options
 
 THREADS = 128  # of a block
 ONE_HOT = 1 << 24  # numbers in the matrix that a token's gradient is multiplied by, at most
@@ -37,6 +42,22 @@ LAYOUTS = {
     LSTMCell: Layout("lstm", "ifog", 4),
     GRUCell: Layout("gru", "rznm", 4),  # dm, da_r, da_z, da_n
 }
+
+_INTEGERS = ("t", "T", "H", "N", "K")
+_ARRAYS = (
+    "mask", "tokens", "U", "b", "bw", "w", "gates", "h", "c", "h_before", "c_before", "ys", "dys",
+    "dh", "rest", "dc", "da", "dw",
+)  # fmt: skip
+
+# `Step` of fused.cu: what a kernel is given, by value
+STEP = np.dtype(
+    [
+        *((name, np.int32) for name in _INTEGERS),
+        ("dys_strides", np.int64, (3,)),
+        *((name, np.uintp) for name in _ARRAYS),
+    ],
+    align=True,
+)
 
 
 class FusedSaved(NamedTuple):
@@ -99,7 +120,7 @@ class FusedScan:
         room = ys if gates is None else gates  # for U x, which the outputs or gates then replace
         columns: Array = None if is_tokens else _time_beside_batch(x, mask)
         if columns is not None:
-            xp.matmul(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
+            product(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
         before = [self._empty(P["W"], H, T, N) for _ in state]
         last = self._forward_steps(P, tokens, mask, room, ys, before, state)
         saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, last)
@@ -114,18 +135,15 @@ class FusedScan:
         before: list[Array], state: State,
     ) -> State:  # fmt: skip
         """All steps: return the last state; fill `before`, `ys`, and `room` with the gates."""
-        (GH, D), (H, T, N), dtype = P["U"].shape, ys.shape, ys.dtype
+        xp, (GH, D), N = array_module(ys), P["U"].shape, ys.shape[-1]
         last = tuple(part.copy() for part in state)
-        xp, (h, *c) = array_module(ys), last
-        w = xp.empty((GH, N), dtype)
-        extra = (P["bw"],) if "bw" in P else (*c, *before[1:])
-        sizes = np.int32(T), np.int32(H), np.int32(N)
-        given = P["U"], np.int32(D), _or_null(tokens), w, P["b"]
-        arguments = (*sizes, _or_null(mask), *given, room, h, before[0], ys, *extra)
-        step, grid = self._kernel("forward", dtype), _blocks(H * N)
-        for t in range(T):
-            xp.matmul(P["W"], h, out=w)
-            step(grid, (THREADS,), (np.int32(t), *arguments))
+        w = xp.empty((GH, N), ys.dtype)
+        given = {"tokens": tokens, "K": D, "mask": mask, "gates": room, "ys": ys, "w": w, **P}
+        given |= by_name(before, last)
+        multiply = repeated(P["W"], last[0], out=w)
+        for step in self._steps("forward", given):
+            multiply()
+            step()
         return last
 
     def backward(
@@ -138,14 +156,17 @@ class FusedScan:
         dstate = tuple(xp.ascontiguousarray(part) for part in dstate)
         dstate = self._backward_steps(saved, dys, dstate, da)
         by_column = da.reshape(len(da), T * N)
-        du = by_column[-GH:]
-        dW = by_column[:GH] @ before[0].reshape(H, T * N).T
-        dP = {"W": dW, "b": du.sum(axis=1, keepdims=True)}
-        if "bw" in P:
-            dP["W"] = xp.concatenate([dW[H:], dW[:H]])  # m, r, z as r, z, m
-            dP["bw"] = by_column[:H].sum(axis=1, keepdims=True)
+        du = by_column[-GH:] if "bw" in P else by_column
+        h = before[0].reshape(H, T * N)
+        db = by_column.sum(axis=1, keepdims=True)
+        if "bw" not in P:
+            dP = {"W": product(by_column, h.T), "b": db}
+        else:  # rows are m, r, z, n, and W has r, z, m
+            dP = {"W": xp.empty_like(P["W"]), "b": db[H:], "bw": db[:H]}
+            product(by_column[H : 3 * H], h.T, out=dP["W"][: 2 * H])
+            product(by_column[:H], h.T, out=dP["W"][2 * H :])
         if saved.tokens is None:
-            dP["U"] = du @ saved.columns.reshape(D, T * N).T
+            dP["U"] = product(du, saved.columns.reshape(D, T * N).T)
         else:
             dP["U"] = xp.zeros_like(P["U"])
             tokens, k = saved.tokens.ravel(), max(1, ONE_HOT // D)
@@ -153,41 +174,49 @@ class FusedScan:
                 own = slice(start, start + k)
                 add_up_columns(du[:, own], tokens[own], dP["U"])
         has_dx = want_dx and saved.tokens is None
-        dx = by_step(P["U"].T @ du, T, N) if has_dx else None
+        dx = by_step(product(P["U"].T, du), T, N) if has_dx else None
         return dx, dstate, dP
 
     def _backward_steps(
         self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
         """All steps, backwards, in place of `dstate`: return the first state's gradient; fill `da`."""
-        P, before, last, dtype = saved.P, saved.before, saved.last, da.dtype
-        xp, (H, T, N) = array_module(da), before[0].shape
-        outputs = (_or_null(dys), *strides(dys))
-        product, *dc = dstate  # product + rest is dh
-        rest = xp.zeros((H, N), dtype)
-        dw = xp.empty((len(P["W"]), N), dtype)
-        extra = {
-            "rnn": (before[0], last[0]),
-            "lstm": (saved.gates, before[-1], last[-1], *dc),
-            "gru": (saved.gates, before[0]),
-        }[self.layout.kernels]
-        sizes = np.int32(T), np.int32(H), np.int32(N)
-        arguments = (*sizes, _or_null(saved.mask), *outputs, product, rest, da, dw, *extra)
-        step, grid = self._kernel("backward", dtype), _blocks(H * N)
-        for t in reversed(range(T)):
-            step(grid, (THREADS,), (np.int32(t), *arguments))
-            xp.matmul(P["W"].T, dw, out=product)
-        return (product + rest, *dc)
+        W, dh = saved.P["W"], dstate[0]
+        xp, dtype = array_module(W), W.dtype
+        rest, dw = xp.zeros(dh.shape, dtype), xp.empty((len(W), dh.shape[1]), dtype)
+        given = {"mask": saved.mask, "gates": saved.gates, "dys": dys, "da": da}
+        given |= {"rest": rest, "dw": dw}
+        t, unit, sequence = strides(dys)
+        given["dys_strides"] = unit, t, sequence
+        given |= dict(zip(("dh", "dc"), dstate, strict=False))
+        given |= by_name(saved.before, saved.last)
+        multiply = repeated(W.T, dw, out=dh)
+        for step in self._steps("backward", given):
+            step()
+            multiply()
+        dh += rest
+        return dstate
+
+    def _steps(self, direction: str, given: dict[str, Any]) -> Iterator[Callable[[], Any]]:
+        """The kernel's launch for each step in turn, with what is given for `Step`, by name."""
+        before = given["h_before"]
+        xp, (H, T, N) = array_module(before), before.shape
+        given |= {"H": H, "T": T, "N": N}
+        numbers = [given.get(name, 0) for name in (*_INTEGERS, "dys_strides")]
+        arrays = [address(xp, given.get(name)) for name in _ARRAYS]
+        steps = np.repeat(np.array((*numbers, *arrays), STEP), T)
+        steps["t"] = np.arange(T) if direction == "forward" else np.arange(T)[::-1]
+        launch, grid = self._kernel(direction, before.dtype), (max(1, -(-H * N // THREADS)),)
+        for step in by_value(steps).reshape(T, 1):
+            yield partial(launch, grid, (THREADS,), (step,))
 
 
-def _or_null(array: Array) -> Any:
-    """What a kernel gets for an array that may be None: a null pointer (not all of CuPy takes None)."""
-    return np.uintp(0) if array is None else array
-
-
-def _blocks(threads: int) -> tuple[int]:
-    """The grid with at least so many threads."""
-    return (max(1, -(-threads // THREADS)),)
+def by_name(before: list[Array], last: State) -> dict[str, Array]:
+    """The states before each step and after the last one, as kernels call them."""
+    names = zip(("h", "c"), before, last, strict=False)
+    return {
+        name: value for s, old, new in names for name, value in ((f"{s}_before", old), (s, new))
+    }
 
 
 def _time_beside_batch(x: Array, mask: Array | None) -> Array:
@@ -200,8 +229,6 @@ def _time_beside_batch(x: Array, mask: Array | None) -> Array:
     return columns
 
 
-def strides(array: Array | None) -> list[Any]:
+def strides(array: Array | None) -> list[int]:
     """How far each axis of an array of rank 3 goes from number to number, as kernels take it."""
-    if array is None:
-        return [np.int64(0)] * 3
-    return [np.int64(stride // array.dtype.itemsize) for stride in array.strides]
+    return [0] * 3 if array is None else [stride // array.itemsize for stride in array.strides]

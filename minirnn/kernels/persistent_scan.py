@@ -15,8 +15,8 @@ import numpy as np
 
 from ..backend import Array, State, array_module
 from ..cells import Arrays, Cell
-from .cuda_module import by_value
-from .fused_scan import FusedSaved, FusedScan, strides
+from .cuda_module import address, by_value
+from .fused_scan import FusedSaved, FusedScan, by_name, strides
 from .limits import Limits
 from .persistent_plan import Plan, divide
 from .register_plan import RegisterPlan
@@ -102,7 +102,7 @@ class PersistentScan(FusedScan):
         given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
         given |= dict(zip(("h_first", "c_first"), first, strict=False))
         given["gates_strides"] = strides(room)
-        self._launch("forward", given | _states(before, last))
+        self._launch("forward", given | by_name(before, last))
         return last
 
     def _backward_steps(
@@ -113,7 +113,7 @@ class PersistentScan(FusedScan):
         given["dys_strides"] = unit, t, sequence
         given["gates_strides"] = strides(da)
         given |= dict(zip(("dh", "dc"), dstate, strict=False))
-        self._launch("backward", given | _states(saved.before, saved.last))
+        self._launch("backward", given | by_name(saved.before, saved.last))
         return dstate
 
     def _plan(self, W: Array, N: int) -> Plan | RegisterPlan:
@@ -172,22 +172,7 @@ class PersistentScan(FusedScan):
         for first, given["counts"] in zip(firsts, counts, strict=True):
             given["first"], given["count"] = first, min(N - first, at_once)
             groups = -(-given["count"] // plan.columns)
-            arrays = [_address(xp, given.get(name)) for name in _ARRAYS]
+            arrays = [address(xp, given.get(name)) for name in _ARRAYS]
             numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STRIDES)]
             problem = by_value(np.array([(*numbers, *arrays)], PROBLEM))
             kernel((groups * plan.blocks,), (limits.threads,), (problem,), shared_mem=shared)
-
-
-def _states(before: list[Array], last: Any) -> dict[str, Array]:
-    """The states as a problem calls them."""
-    names = zip(("h", "c"), before, last, strict=False)
-    return {
-        name: value for s, old, new in names for name, value in ((f"{s}_before", old), (s, new))
-    }
-
-
-def _address(xp: Any, array: Array | None) -> int:
-    """Where the numbers of an array of the module `xp` begin; 0 for None."""
-    if array is None:
-        return 0
-    return int(array.ctypes.data if xp is np else array.data.ptr)
