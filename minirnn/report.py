@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from . import checks
 from .backend import Array
+from .kernels.in_precision import InPrecision
 from .parameter import Layer
 from .recurrent import Recurrent
-from .scan import Splitting
+from .scan import Planning, Splitting
 
 
 def summary(model: Layer) -> int:
@@ -45,8 +46,12 @@ def explain(rnn: Recurrent, x: Array = None) -> str:
             lines.append("x holds tokens: columns of U are picked, and U x is not multiplied")
         elif x.dtype != rnn.dtype:
             lines.append(f"x is {x.dtype} and is cast to {rnn.dtype} first")
-        if isinstance(rnn.scan, Splitting):
-            columns = rnn.scan.split(x, rnn.named_parameters()["l0.W"].data)
+        W = rnn.named_parameters()["l0.W"].data
+        scan = rnn.scan.scan if isinstance(rnn.scan, InPrecision) else rnn.scan
+        if isinstance(scan, Planning):
+            lines.append(scan.plan(x, W))
+        if isinstance(scan, Splitting):
+            columns = scan.split(x, W)
             if len(columns) > 1:
                 sizes = " + ".join(str(own.stop - own.start) for own in columns)
                 lines.append(f"{len(columns)} threads, with {sizes} sequences of the batch")

@@ -54,6 +54,14 @@ class Splitting(Protocol):
         """The sequences for each thread."""
 
 
+@runtime_checkable
+class Planning(Protocol):
+    """A scan that divides its work over the multiprocessors of a device."""
+
+    def plan(self, x: Array, W: Array) -> str:
+        """How, in words."""
+
+
 def joined(states: list[State]) -> State:
     """The states of several scans, with parts (H, N), as one with parts (scans, H, N)."""
     like = states[0][0]

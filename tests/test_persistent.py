@@ -34,6 +34,7 @@ from minirnn import kernels
 from minirnn.cells import LSTMCell
 from minirnn.kernels import choose, persistent_scan
 from minirnn.kernels.cuda_module import source
+from minirnn.kernels.in_precision import InPrecision
 from minirnn.kernels.limits import Limits, device_limits
 from minirnn.kernels.persistent_plan import Plan, divide
 from minirnn.kernels.persistent_scan import PROBLEM, PersistentScan, obstacle
@@ -244,3 +245,16 @@ def test_it_is_chosen_where_it_fits_and_has_passed_on_a_device(monkeypatch):
     assert why.startswith("not the persistent scan, because W does not fit on the device: ")
     with pytest.raises(ValueError, match="are on cpu, and it needs a CUDA device"):
         mr.LSTM(3, 4, scan="persistent")
+
+
+def test_explain_says_how_the_work_is_divided():
+    net, x = persistent(LSTMCell(), "cpu", 2, 9), np.zeros((3, 2, 20), "float32")
+    plan = divide(4, 9, 20, 4, SMALL)
+    wanted = (
+        f"blocks that share W: {plan.blocks}, groups of them: {plan.groups}, sequences of each: "
+        f"{plan.columns}, launches: {-(-20 // (plan.groups * plan.columns))}"
+    )
+    assert mr.explain(net, x).splitlines()[-1] == wanted
+    net.scan = InPrecision(net.scan, net.backend, "tf32")
+    assert mr.explain(net, x).splitlines()[-1] == wanted
+    assert "blocks" not in mr.explain(net)

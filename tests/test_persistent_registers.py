@@ -15,6 +15,7 @@ from scans import assert_close, everything
 from test_cuda_kernels import assert_agrees, each_cell, each_dtype, no_compiler, problems
 from test_persistent import H200, SMALL, each_device, on_device, persistent
 
+import minirnn as mr
 from minirnn.cells import LSTMCell
 from minirnn.kernels import persistent_scan
 from minirnn.kernels.cuda_module import source
@@ -131,6 +132,12 @@ def test_the_largest_hidden_sizes_of_a_device(gates, size, largest):
 def test_what_is_in_registers_is_faster_than_what_blocks_share():
     assert isinstance(divide(4, 128, 50, 4, H200), RegisterPlan)
     assert not isinstance(divide(4, 256, 50, 4, H200), RegisterPlan)
+
+
+def test_explain_says_how_the_work_is_divided():
+    net = persistent(LSTMCell(), "cpu", 2, 6)
+    said = mr.explain(net, np.zeros((3, 2, 4), "float32")).splitlines()[-1]
+    assert said == "W fits into one block; blocks: 4, sequences of each: 1"
 
 
 def test_both_languages_have_the_same_threads_and_registers():

@@ -75,6 +75,14 @@ class Plan(NamedTuple):
         """The kernels."""
         return "persistent.cu"
 
+    def in_words(self, N: int) -> str:
+        """The same for who asks."""
+        launches = -(-N // (self.groups * self.columns))
+        return (
+            f"blocks that share W: {self.blocks}, groups of them: {self.groups}, "
+            f"sequences of each: {self.columns}, launches: {launches}"
+        )
+
     def shared_memory(self, gates: int, H: int, itemsize: int) -> int:
         """Bytes that a block needs, forward or backward: W, and what is multiplied or summed."""
         rows = gates * -(-H // self.blocks)

@@ -116,6 +116,10 @@ class PersistentScan(FusedScan):
         self._launch("backward", given | by_name(saved.before, saved.last))
         return dstate
 
+    def plan(self, x: Array, W: Array) -> str:
+        """See `Planning.plan`."""
+        return self._plan(W, x.shape[-1]).in_words(x.shape[-1])
+
     def _plan(self, W: Array, N: int) -> Plan | RegisterPlan:
         """How the work is divided for N sequences.
 

@@ -36,6 +36,10 @@ class RegisterPlan(NamedTuple):
         """The kernels."""
         return "persistent_registers.cu"
 
+    def in_words(self, N: int) -> str:
+        """The same for who asks."""
+        return f"W fits into one block; blocks: {self.groups}, sequences of each: {self.columns}"
+
     def shared_memory(self, gates: int, H: int, itemsize: int) -> int:
         """Bytes that a block needs, forward or backward."""
         return self.bytes
