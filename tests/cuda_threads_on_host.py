@@ -35,6 +35,8 @@ def compiled(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
         text, library = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         text.write_text(code + LAUNCH, encoding="utf-8")
         how = ["-std=c++17", "-O1", "-Wall", "-Werror", "-Wno-unknown-pragmas", "-shared", "-fPIC"]
+        # 16 bytes at once have to begin where a device can load them: what does not ends the process
+        how += ["-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"]
         how += ["-pthread", "-include", str(HEADER), *options]
         subprocess.run([str(COMPILER), *how, str(text), "-o", str(library)], check=True)
         found = ctypes.CDLL(str(library))

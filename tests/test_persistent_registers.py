@@ -19,9 +19,10 @@ import minirnn as mr
 from minirnn.cells import LSTMCell
 from minirnn.kernels import persistent_scan
 from minirnn.kernels.cuda_module import source
-from minirnn.kernels.limits import REGISTERS, THREADS, device_limits
+from minirnn.kernels.limits import REGISTERS, THREADS, Limits, device_limits
 from minirnn.kernels.persistent_plan import divide
 from minirnn.kernels.register_plan import GROUP, RegisterPlan, in_registers, layout, matrices
+from minirnn.parameter import Storage
 from minirnn.recurrent import Recurrent
 
 
@@ -57,6 +58,54 @@ def test_any_division_of_the_work_agrees_with_the_equations(cell, device, p):
         assert_agrees(persistent, cell, device, "float64", 1e-12, p)
 
 
+@no_compiler
+@each_cell
+@pytest.mark.parametrize("columns", [1, 2])
+def test_what_registers_have_no_room_for_is_in_shared_memory(cell, columns, rng):
+    T, N, D, H, limits = 2, 3, 2, 19, Limits(4, 2**16, 20, SMALL.registers)
+    products = matrices(len(cell.gates), H)
+    assert all(product.more(8, limits.registers) for product in products)
+    plan, options = layout(*products, N, columns, 8, limits), {"dtype": "float64", "rng": 0}
+    problem = rng.standard_normal((T, D, N)), None, None, rng.standard_normal((T, H, N)), None
+    wanted = everything(Recurrent(cell, D, H, scan="generic", **options), *problem)
+    net = persistent(cell, "cpu", D, H, **options)
+    net.scan.limits = limits
+    with patch.object(persistent_scan, "divide", lambda *problem: plan):
+        assert_close(everything(net, *problem), wanted, 1e-12)
+
+
+@each_device
+@each_cell
+@each_dtype
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_W_may_begin_anywhere(cell, device, dtype, tol, start, rng):
+    """As it does among the parameters of a model, which lie side by side."""
+    nets = [persistent(cell, device, 3, 4, dtype=dtype, rng=0) for _ in range(2)]
+    W = nets[1].named_parameters()["l0.W"]
+    W.place(Storage(W.size + start, W.dtype, W.backend), start, W.data)
+    problem = rng.standard_normal((5, 3, 5)), None, None, rng.standard_normal((5, 4, 5)), None
+    assert all_same_bits(*(everything(net, *problem) for net in nets))
+
+
+@each_device
+@each_cell
+def test_the_first_state_may_be_in_any_order(cell, device, rng):
+    net = persistent(cell, device, 3, 5, rng=0)
+    state = tuple(rng.standard_normal((1, 5, 4)) for _ in cell.states)
+    turned = tuple(np.asfortranarray(part) for part in state)
+    x, dys = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 5, 4))
+    assert all_same_bits(*(everything(net, x, s, None, dys, None) for s in (state, turned)))
+
+
+@each_device
+@each_cell
+@pytest.mark.parametrize(("T", "N"), [(0, 2), (2, 0)])
+def test_no_steps_and_no_sequences(cell, device, T, N):
+    problem = np.ones((T, 3, N)), None, None, np.ones((T, 5, N)), None
+    nets = persistent(cell, device, 3, 5, rng=0), Recurrent(cell, 3, 5, scan="generic", rng=0)
+    assert_close(*(everything(net, *problem) for net in nets), 0)
+
+
 @each_device
 @each_cell
 def test_the_same_bits_each_time(cell, device, rng):
@@ -80,7 +129,8 @@ def test_sizes_up_to_the_limit(cell, device, N, H, rng):
     x, dys = rng.standard_normal((T, D, N)), rng.standard_normal((T, H, N))
     problem = x, None, rng.integers(0, T + 1, N), dys, None
     wanted = everything(Recurrent(cell, D, H, scan="generic", rng=0), *problem)
-    assert_close(everything(persistent(cell, device, D, H, rng=0), *problem), wanted, 1e-5)
+    with patch.object(persistent_scan, "divide", lambda *p: in_registers(*p[:5])[1]):
+        assert_close(everything(persistent(cell, device, D, H, rng=0), *problem), wanted, 1e-5)
 
 
 @no_compiler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 THREADS = 256  # of a block, as the kernels are compiled for
-REGISTERS = 192  # of a thread for weights, too
+REGISTERS = 192  # of a thread for weights, at most
 
 
 class Limits(NamedTuple):

@@ -16,7 +16,7 @@
 #include "persistent_cells.cuh"
 
 #ifdef __CUDACC__
-#define REGISTERS 192  // of a thread for weights; a thread can have 255
+#define REGISTERS 192  // of a thread for weights, at most; a thread can have 255
 #endif
 
 // A thread's share of a matrix M.
@@ -42,7 +42,7 @@ struct Weights
         apart = (rows + ROWS - 1) / ROWS;
         row = threadIdx.x % apart, slice = threadIdx.x / apart, works = slice < slices;
         runs = ((columns + 3) / 4 + slices - 1) / slices;
-        const bool aligned = beside == 1 && below % 4 == 0 && reinterpret_cast<unsigned long long>(M) % 16 == 0;
+        const bool aligned = below % 4 == 0 && reinterpret_cast<unsigned long long>(M) % 16 == 0;
         auto some = [&](int k, int i) {
             const int r = row + i * apart, c = column(k);
             const number *from = M + r * below + c * beside;

@@ -1,9 +1,9 @@
 """The loop over time on a CUDA device as one kernel: W stays on chip from the first step to the last.
 
-What comes before and after the loop, and what is kept, is as in ``fused_scan.py``. Where W fits into one
-block, the kernels are those in ``persistent_registers.cu``; otherwise blocks share it, and they are in
-``persistent.cu``. How either divide their work is in ``register_plan.py`` and ``persistent_plan.py``.
-Sequences that do not fit beside W of ``persistent.cu`` at once take more than one launch.
+What comes before and after the loop, and what is kept, is as in ``fused_scan.py``. There are two sets of
+kernels. Those in ``persistent_registers.cu`` have all of W in each block; in those in ``persistent.cu``,
+blocks share it, and sequences that do not fit beside W at once take more than one launch. Which of them
+run, and how they divide their work, is in ``persistent_plan.py`` and ``register_plan.py``.
 """
 
 from __future__ import annotations
@@ -157,7 +157,8 @@ class PersistentScan(FusedScan):
         cooperative = isinstance(plan, Plan)  # whether blocks wait for each other
         kernel: Any = self._kernel(direction, dtype, plan.file, cooperative)
         shared = plan.shared_memory(gates, H, dtype.itemsize)
-        kernel.max_dynamic_shared_size_bytes = shared
+        # Not what this launch needs: other threads may be launching the same kernel
+        kernel.max_dynamic_shared_size_bytes = limits.shared_memory
         at_once = plan.groups * plan.columns
         firsts = range(0, N, at_once)
         counts: Any = [None] * len(firsts)
