@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -13,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scans import assert_close, everything
 from test_cuda_kernels import assert_agrees, each_cell, each_dtype, no_compiler, problems
-from test_persistent import H200, SMALL, each_device, on_device, persistent
+from test_persistent import H200, ROOMY, SMALL, each_device, on_device, persistent
 
 import minirnn as mr
 from minirnn.cells import LSTMCell
 from minirnn.kernels import persistent_scan
 from minirnn.kernels.cuda_module import source
-from minirnn.kernels.limits import REGISTERS, THREADS, Limits, device_limits
+from minirnn.kernels.limits import REGISTERS, THREADS, device_limits
 from minirnn.kernels.persistent_plan import divide
 from minirnn.kernels.register_plan import GROUP, RegisterPlan, in_registers, layout, matrices
 from minirnn.parameter import Storage
@@ -55,21 +56,20 @@ def test_any_division_of_the_work_agrees_with_the_equations(cell, device, p):
         return layout(*cut, N, p.columns, itemsize, limits)
 
     with patch.object(persistent_scan, "divide", divided):
-        assert_agrees(persistent, cell, device, "float64", 1e-12, p)
+        assert_agrees(partial(persistent, limits=ROOMY), cell, device, "float64", 1e-12, p)
 
 
 @no_compiler
 @each_cell
 @pytest.mark.parametrize("columns", [1, 2])
 def test_what_registers_have_no_room_for_is_in_shared_memory(cell, columns, rng):
-    T, N, D, H, limits = 2, 3, 2, 19, Limits(4, 2**16, 20, SMALL.registers)
+    T, N, D, H, limits = 2, 3, 2, 19, ROOMY._replace(threads=20)
     products = matrices(len(cell.gates), H)
     assert all(product.more(8, limits.registers) for product in products)
     plan, options = layout(*products, N, columns, 8, limits), {"dtype": "float64", "rng": 0}
     problem = rng.standard_normal((T, D, N)), None, None, rng.standard_normal((T, H, N)), None
     wanted = everything(Recurrent(cell, D, H, scan="generic", **options), *problem)
-    net = persistent(cell, "cpu", D, H, **options)
-    net.scan.limits = limits
+    net = persistent(cell, "cpu", D, H, limits=limits, **options)
     with patch.object(persistent_scan, "divide", lambda *problem: plan):
         assert_close(everything(net, *problem), wanted, 1e-12)
 
