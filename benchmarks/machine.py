@@ -19,7 +19,7 @@ import numpy as np
 
 import minirnn as mr
 from minirnn.backend import get_backend
-from minirnn.pool import processors, thread_count
+from minirnn.pool import processors, thread_count, why_not_compiled
 
 from .events import stream_differs
 
@@ -37,7 +37,7 @@ def machine(device: str, with_torch: bool) -> dict[str, str]:
         "NumPy": f"{np.__version__}, {blas()}",
         "minirnn": f"{count} threads" if count else "threads left to BLAS",
     }
-    if importlib.util.find_spec("numba"):
+    if not why_not_compiled():
         import numba
 
         found["numba"] = numba.__version__

@@ -275,8 +275,8 @@ _ALL = (
         "overwritten_dy",
         "dx is written over dy",
         Recurrent._backward,
-        "dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]",
-        "dx = dys = dx_d[d.time] if dx is None else dx + dx_d[d.time]",
+        "dx = dx_d if dx is None else dx + dx_d",
+        "dx = dys = dx_d if dx is None else dx + dx_d",
         "dx of the first direction is written where dy was, to save memory, and the second direction "
         "reads it as dy.",
         f"[MXNet]({GITHUB}/apache/mxnet/pull/18203), LSTMs of more than two layers in both directions, "
@@ -289,8 +289,8 @@ _ALL = (
         "one_direction",
         "dx of one direction only",
         Recurrent._backward,
-        "dx = dx_d[d.time] if dx is None else dx + dx_d[d.time]",
-        "dx = dx_d[d.time]",
+        "dx = dx_d if dx is None else dx + dx_d",
+        "dx = dx_d",
         "Both directions read x, so dx is a sum; here, the second overwrites the first.",
         f"[mlpack]({GITHUB}/mlpack/mlpack/pull/1742), as one direction's part left out of the gradient "
         "of the parameters, in 2019.",
@@ -302,8 +302,8 @@ _ALL = (
         "not_turned",
         "gradients are not turned around in time",
         Recurrent._backward,
-        "None if dys is None else dys[:, d.rows][d.time],",
-        "None if dys is None else dys[:, d.rows],",
+        "None if dy is None else d.in_order(dy),",
+        "dy,",
         "The reverse direction's outputs are turned around in time to stand beside the other's, and "
         "their gradients are not turned back.",
         "",

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from functools import cache, partial
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from threading import Lock
@@ -150,16 +151,23 @@ def processors() -> int:
 
 
 @cache
-def missing_for_compiled() -> str:
-    """The package that compiled scans need and that is not there; empty if they can run."""
-    return next((name for name in ("numba", "threadpoolctl") if find_spec(name) is None), "")
+def why_not_compiled() -> str:
+    """What keeps compiled scans from running here; empty if they can."""
+    for name in ("numba", "threadpoolctl"):
+        try:
+            import_module(name)
+        except ImportError as error:  # as of Numba beside a NumPy that is too new for it
+            if isinstance(error, ModuleNotFoundError) and error.name == name:
+                return f"{name} is missing: pip install 'minirnn[numba]'"
+            return f"{name} cannot be imported: {error}"
+    return ""
 
 
 def thread_count() -> int:
     """How many threads of this package are in use; 0 if threads are left to BLAS."""
     if _chosen is not None:
         return _chosen
-    return 0 if missing_for_compiled() else _blas_alone.threads_given()
+    return 0 if why_not_compiled() else _blas_alone.threads_given()
 
 
 def shares(array: Array, size: int, least: int = 1) -> list[slice]:

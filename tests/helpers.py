@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import minirnn as mr
-from minirnn.pool import missing_for_compiled
+from minirnn.pool import why_not_compiled
 
 Array = np.ndarray[Any, Any]
 ROOT = Path(__file__).parent.parent
@@ -51,7 +51,7 @@ def gradients(layer: Any) -> dict[str, Array]:
 
 def compile_scan(dtype: str) -> None:
     """Compile the compiled scan and step for `dtype`, or load what is on the disk."""
-    if not missing_for_compiled():
+    if not why_not_compiled():
         rnn = mr.LSTM(1, 1, dtype=dtype, rng=0, scan="numba")
         rnn.forward(np.zeros((1, 1, 1)))
         rnn.step(np.zeros((1, 1)))

@@ -10,7 +10,7 @@ from scans import SCANS, each_scan
 
 from minirnn.cells import CELLS
 from minirnn.gradcheck.proof import Case, arrangements
-from minirnn.pool import missing_for_compiled
+from minirnn.pool import why_not_compiled
 
 BAR = 1e-12
 
@@ -19,7 +19,7 @@ def test_all_cells_have_an_in_place_scan_on_the_cpu_and_most_a_compiled_one():
     of_cells = {cell.name: [scan for c, scan in SCANS if c is cell] for cell in CELLS}
     assert all(scans[:2] == ["generic", "numpy"] for scans in of_cells.values())
     compiled = [name for name, scans in of_cells.items() if "numba" in scans]
-    expected = [] if missing_for_compiled() else list(of_cells)[:5]
+    expected = [] if why_not_compiled() else list(of_cells)[:5]
     assert compiled == expected
     assert list(of_cells)[5] == "GRU(reset_after=False)"
 
@@ -85,7 +85,7 @@ def test_command_prints_the_table_and_succeeds():
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     rows = [line for line in done.stdout.splitlines() if line.startswith("RNN")]
-    assert len(rows) == (2 if missing_for_compiled() else 3) * 3 * 2 * 2
+    assert len(rows) == (2 if why_not_compiled() else 3) * 3 * 2 * 2
     assert "all within the bar of 1e-12" in done.stdout
 
 

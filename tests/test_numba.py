@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scans import assert_close, everything
 
 import minirnn as mr
-from minirnn import kernels
+from minirnn import kernels, pool
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
@@ -192,14 +193,35 @@ def test_it_is_the_default_for_float32_and_says_so():
         mr.GRU(3, 4, reset_after=False, scan="numba")
 
 
-@pytest.mark.parametrize("missing", ["numba", "threadpoolctl"])
-def test_what_is_missing_is_named(missing, monkeypatch):
-    monkeypatch.setattr(kernels, "missing_for_compiled", lambda: missing)
-    why = rf"{missing} is missing: pip install 'minirnn\[numba\]'"
-    with pytest.raises(ValueError, match=f"scan: 'numba' cannot run here: {why}"):
+@pytest.mark.parametrize("name", ["numba", "threadpoolctl"])
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("{}", "{} is missing: pip install 'minirnn[numba]'"),
+        ("llvmlite", "{} cannot be imported: what it needs is not there"),
+    ],
+)
+def test_what_is_missing_is_named(name, named, why, monkeypatch):
+    def import_module(module):
+        if module == name:
+            raise ModuleNotFoundError("what it needs is not there", name=named.format(name))
+
+    monkeypatch.setattr(pool, "import_module", import_module)
+    monkeypatch.setattr(kernels, "why_not_compiled", pool.why_not_compiled.__wrapped__)
+    why = why.format(name)
+    with pytest.raises(ValueError, match=f"scan: 'numba' cannot run here: {re.escape(why)}"):
         mr.RNN(3, 4, scan="numba")
-    assert f"numpy scan: not the numba scan, because {missing} is missing" in mr.explain(
-        mr.RNN(3, 4)
+    assert f"numpy scan: not the numba scan, because {why}" in mr.explain(mr.RNN(3, 4))
+
+
+def test_numba_that_is_too_old_for_numpy_is_done_without(monkeypatch):
+    def import_module(module):
+        raise ImportError("Numba needs an older NumPy", name="numba")
+
+    monkeypatch.setattr(pool, "import_module", import_module)
+    assert (
+        pool.why_not_compiled.__wrapped__()
+        == "numba cannot be imported: Numba needs an older NumPy"
     )
 
 

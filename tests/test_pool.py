@@ -28,7 +28,7 @@ each_count = pytest.mark.parametrize("count", [2, 3])
 def threads_are_blas_s_by_default(monkeypatch):
     """As where no scan is compiled."""
     for module in (pool, kernels):
-        monkeypatch.setattr(module, "missing_for_compiled", lambda: "numba")
+        monkeypatch.setattr(module, "why_not_compiled", lambda: "numba")
 
 
 def close(a, b):
@@ -338,7 +338,7 @@ def test_what_cannot_be(monkeypatch):
 
 def test_by_default_as_many_as_blas_has_where_scans_are_compiled(monkeypatch):
     assert thread_count() == 0
-    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    monkeypatch.setattr(pool, "why_not_compiled", lambda: "")
     with threadpool_limits(1, "blas"):
         assert thread_count() == 1
     with threadpool_limits(2, "blas"):
@@ -350,7 +350,7 @@ def test_by_default_as_many_as_blas_has_where_scans_are_compiled(monkeypatch):
 
 
 def test_within_parallel_blas_is_alone(monkeypatch):
-    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    monkeypatch.setattr(pool, "why_not_compiled", lambda: "")
     pool._blas_alone.look_again()
     with threadpool_limits(2, "blas"):
         before = blas()
@@ -363,7 +363,7 @@ def test_within_parallel_blas_is_alone(monkeypatch):
 
 @pytest.mark.parametrize(("N", "used"), [(1, 2), (60, 1), (600, 1)])
 def test_a_product_of_linear_is_not_split_by_blas(monkeypatch, N, used, rng):
-    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    monkeypatch.setattr(pool, "why_not_compiled", lambda: "")
     pool._blas_alone.look_again()
     found, matmul = [], np.matmul
 
@@ -398,7 +398,7 @@ def test_a_product_on_a_device_leaves_blas_as_it_was(device, times, stand_in, mo
 
 
 def test_threads_of_the_user_leave_blas_as_it_was(monkeypatch):
-    monkeypatch.setattr(pool, "missing_for_compiled", lambda: "")
+    monkeypatch.setattr(pool, "why_not_compiled", lambda: "")
     barrier, found = threading.Barrier(3, timeout=60), []
 
     def work():

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from ..pool import missing_for_compiled
+from ..pool import why_not_compiled
 from ..scan import GenericScan, Scan
 from .cuda_module import last_pass, title
 from .fused_scan import LAYOUTS as FUSED_CELLS
@@ -121,8 +121,7 @@ def _obstacle(
         return "" if known else f"{cell.name} has no in-place steps in minirnn/kernels"
     if type(cell) not in NUMBA_CELLS:
         return f"{cell.name} has no compiled steps in minirnn/kernels"
-    missing = missing_for_compiled()
-    return f"{missing} is missing: pip install 'minirnn[numba]'" if missing else ""
+    return why_not_compiled()
 
 
 def _limits(backend: Backend) -> Limits:
