@@ -66,7 +66,7 @@ def persistent(cell, device, *sizes, limits=SMALL, occupancy=lambda *launch: 1, 
 @each_cell
 @each_dtype
 @given(p=problems(N=(1, 5), D=(1, 3), H=(1, 9), layers=(1, 1)))
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
     assert_agrees(persistent, cell, device, dtype, tol, p)
 
@@ -90,7 +90,7 @@ def divided(draw):
 @each_device
 @each_cell
 @given(p=divided())
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_division_of_the_work_agrees_with_the_equations(cell, device, p):
     with patch.object(persistent_scan, "divide", lambda *problem: p.plan):
         assert_agrees(partial(persistent, limits=ROOMY), cell, device, "float64", 1e-12, p)
@@ -153,7 +153,7 @@ def test_threads_wait_for_each_other_where_they_must_and_nowhere_else():
 
 @pytest.mark.parametrize("gates", [1, 3, 4])
 @given(H=st.integers(1, 1400), N=st.integers(1, 3000), size=st.sampled_from([4, 8]))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_a_division_fits_on_the_device_and_leaves_nothing_out(gates, H, N, size):
     plan = divide(gates, H, N, size, H200)
     if plan is None:

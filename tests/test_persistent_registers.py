@@ -31,7 +31,7 @@ from minirnn.recurrent import Recurrent
 @each_cell
 @each_dtype
 @given(p=problems(N=(1, 5), D=(1, 3), H=(1, 8), layers=(1, 1)))
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
     assert_agrees(persistent, cell, device, dtype, tol, p)
 
@@ -48,7 +48,7 @@ def divided(draw):
 @each_device
 @each_cell
 @given(p=divided())
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_division_of_the_work_agrees_with_the_equations(cell, device, p):
     def divided(gates, H, N, itemsize, limits, tf32):
         pairs = zip(matrices(gates, H), p.slices, strict=True)

@@ -81,7 +81,7 @@ def assert_multiplies_alike(cell, p, limits=SMALL):
 @no_compiler
 @each_cell
 @given(p=problems(T=(1, 3), N=(1, 20), D=(1, 3), H=(1, 21), layers=(1, 1)))
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=9, deadline=None, derandomize=True)
 def test_any_problem_is_multiplied_alike(cell, p):
     assert_multiplies_alike(cell, p)
 
@@ -105,7 +105,7 @@ def divided(draw):
 @no_compiler
 @each_cell
 @given(p=divided())
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=9, deadline=None, derandomize=True)
 def test_any_division_of_the_work_is_multiplied_alike(cell, p):
     with patch.object(persistent_scan, "divide", lambda *problem: p.plan):
         assert_multiplies_alike(cell, p, ROOMY)
@@ -152,7 +152,7 @@ def test_the_same_bits_each_time(cell, rng):
 
 @pytest.mark.parametrize("gates", [1, 3, 4])
 @given(H=st.integers(1, 1400), N=st.integers(1, 3000))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_a_division_fits_on_the_device_and_its_tiles_leave_nothing_out(gates, H, N):
     plan = divide(gates, H, N, 4, H200, True)
     if plan is None:
