@@ -27,15 +27,6 @@ from minirnn.parameter import Storage
 from minirnn.recurrent import Recurrent
 
 
-@each_device
-@each_cell
-@each_dtype
-@given(p=problems(N=(1, 5), D=(1, 3), H=(1, 8), layers=(1, 1)))
-@settings(max_examples=8, deadline=None, derandomize=True)
-def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
-    assert_agrees(persistent, cell, device, dtype, tol, p)
-
-
 @st.composite
 def divided(draw):
     """A problem, and one way to divide its work."""
@@ -47,16 +38,17 @@ def divided(draw):
 
 @each_device
 @each_cell
+@each_dtype
 @given(p=divided())
 @settings(max_examples=8, deadline=None, derandomize=True)
-def test_any_division_of_the_work_agrees_with_the_equations(cell, device, p):
+def test_any_problem_divided_in_any_way_agrees_with_the_equations(cell, device, dtype, tol, p):
     def divided(gates, H, N, itemsize, limits, tf32):
         pairs = zip(matrices(gates, H), p.slices, strict=True)
         cut = [m._replace(slices=min(k, limits.threads // m.threads)) for m, k in pairs]
         return layout(*cut, N, p.columns, itemsize, limits)
 
     with patch.object(persistent_scan, "divide", divided):
-        assert_agrees(partial(persistent, limits=ROOMY), cell, device, "float64", 1e-12, p)
+        assert_agrees(partial(persistent, limits=ROOMY), cell, device, dtype, tol, p)
 
 
 @no_compiler

@@ -184,12 +184,8 @@ class FusedScan:
         W, dh = saved.P["W"], dstate[0]
         xp, dtype = array_module(W), W.dtype
         rest, dw = xp.zeros(dh.shape, dtype), xp.empty((len(W), dh.shape[1]), dtype)
-        given = {"mask": saved.mask, "gates": saved.gates, "dys": dys, "da": da}
-        given |= {"rest": rest, "dw": dw}
-        t, unit, sequence = strides(dys)
-        given["dys_strides"] = unit, t, sequence
-        given |= dict(zip(("dh", "dc"), dstate, strict=False))
-        given |= by_name(saved.before, saved.last)
+        given = {"mask": saved.mask, "gates": saved.gates, "da": da, "rest": rest, "dw": dw}
+        given |= gradients_by_name(dys, dstate) | by_name(saved.before, saved.last)
         multiply = repeated(W.T, dw, out=dh)
         for step in self._steps("backward", given):
             step()
@@ -219,6 +215,13 @@ def by_name(before: list[Array], last: State) -> dict[str, Array]:
     }
 
 
+def gradients_by_name(dys: Array | None, dstate: State) -> dict[str, Any]:
+    """What comes from the outputs and the last state, as kernels call it."""
+    t, unit, sequence = (0, 0, 0) if dys is None else strides(dys)
+    given = {"dys": dys, "dys_strides": (unit, t, sequence)}
+    return given | dict(zip(("dh", "dc"), dstate, strict=False))
+
+
 def _time_beside_batch(x: Array, mask: Array | None) -> Array:
     """A copy of x (T, D, N) as (D, T, N); zero where `mask` is false, as padding may be NaN."""
     rows = x.swapaxes(0, 1)
@@ -229,6 +232,6 @@ def _time_beside_batch(x: Array, mask: Array | None) -> Array:
     return columns
 
 
-def strides(array: Array | None) -> list[int]:
-    """How far each axis of an array of rank 3 goes from number to number, as kernels take it."""
-    return [0] * 3 if array is None else [stride // array.itemsize for stride in array.strides]
+def strides(array: Array) -> list[int]:
+    """How far it is along each axis from number to number, as kernels take it."""
+    return [stride // array.itemsize for stride in array.strides]

@@ -9,7 +9,8 @@
 // of 4. These weights it keeps for the whole sequence, so that of what it multiplies only x is loaded in a step.
 // Each slice makes sums of its own, added in order.
 //
-// What it is given is as in persistent.cu; arrays and the equations of a step are the same, too.
+// What it is given is in problem.cuh, and what a step of each cell takes and keeps in persistent_cells.cuh; both are
+// the same in persistent.cu. There, blocks share W.
 
 #include "problem.cuh"
 #include "runs.cuh"

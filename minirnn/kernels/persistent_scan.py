@@ -16,7 +16,7 @@ import numpy as np
 from ..backend import Array, State, array_module
 from ..cells import Arrays, Cell
 from .cuda_module import address, by_value
-from .fused_scan import FusedSaved, FusedScan, by_name, strides
+from .fused_scan import FusedSaved, FusedScan, by_name, gradients_by_name, strides
 from .limits import Limits
 from .persistent_plan import Plan, divide
 from .register_plan import RegisterPlan
@@ -108,11 +108,8 @@ class PersistentScan(FusedScan):
     def _backward_steps(
         self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
-        given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "dys": dys, "da": da}
-        t, unit, sequence = strides(dys)
-        given["dys_strides"] = unit, t, sequence
-        given["gates_strides"] = strides(da)
-        given |= dict(zip(("dh", "dc"), dstate, strict=False))
+        given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "da": da}
+        given |= {"gates_strides": strides(da)} | gradients_by_name(dys, dstate)
         self._launch("backward", given | by_name(saved.before, saved.last))
         return dstate
 
