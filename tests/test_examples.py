@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -165,6 +166,8 @@ def start_example(name, cwd):
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
+        # Tests that run in the background ignore it, and their processes would, too
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline()
     return process
