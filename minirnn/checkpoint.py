@@ -5,7 +5,8 @@ member ``minirnn.json``: versions, the CRC-32 of every array's member, and the t
 What JSON has too (None, bool, str, lists, finite floats, integers below 2^53) stands there as
 itself; the rest is an object whose one key is its kind: ``dict``, ``tuple``, ``int`` (hexadecimal),
 ``float`` (infinity or NaN: its eight bytes), ``scalar`` (of NumPy: dtype, bytes), ``array`` (the
-member's name without .npy), ``generator`` (states of its bit generator and its seed sequence).
+member's name without .npy), ``generator`` (states of its bit generator and its seed sequence),
+``object`` (of this package: its class, and what that is called with, which it keeps by these names).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from importlib import metadata
+from inspect import signature
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import quote
@@ -28,6 +30,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from .backend import array_module, to_host
+from .data import MinMaxScaler, Vocabulary
+from .schedules import Constant, CosineWarmup, StepDecay
 
 Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]]  # by the names of their members
 
@@ -35,9 +39,10 @@ FORMAT = 1
 HEADER = "minirnn.json"
 DEEPEST = 100  # far from Python's own limit, whose error names no place
 BITS = np.random.MT19937, np.random.PCG64, np.random.PCG64DXSM, np.random.Philox, np.random.SFC64
+OBJECTS: tuple[Any, ...] = Constant, CosineWarmup, StepDecay, MinMaxScaler, Vocabulary
 KINDS = (
-    "want a dict, list or tuple, an array, None, a bool, int, float or str, a NumPy number, "
-    "or a numpy.random.Generator of NumPy's own bits"
+    "want a dict, list, tuple, array, None, bool, int, float, str, NumPy number, numpy.random.Generator "
+    "of NumPy's own bits, schedule, scaler or vocabulary; of a layer or optimizer, its state_dict()"
 )
 
 
@@ -55,9 +60,9 @@ def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
     Args:
         path: the file, by convention ending in .npz; its directory has to exist.
         parts: dicts (with str for keys), lists and tuples, at most 100 deep, of arrays (NumPy's or
-            CuPy's, of any dtype that .npy files have, so no Python objects), None, bool, int,
-            float, str, NumPy numbers, ``numpy.random.Generator``. What is there twice is saved
-            twice: of a generator in two places, two come back.
+            CuPy's, of any dtype that .npy files have, so no Python objects), None, bool, int, float,
+            str, NumPy numbers, ``numpy.random.Generator``, schedules, `data.MinMaxScaler` and
+            `data.Vocabulary`. What is there twice is saved twice, and two come back.
 
     Raises:
         TypeError: a part is something else, or a key is not a str; the message says where.
@@ -140,6 +145,9 @@ def _encode(value: Any, place: tuple[str | int, ...], arrays: Arrays) -> Any:
         seeds = seeds.state if type(seeds) is np.random.SeedSequence else None
         states = {"bits": value.bit_generator.state, "seeds": seeds}
         return {"generator": _encode(states, place, arrays)}
+    if kind in OBJECTS:
+        fields = {name: getattr(value, name) for name in signature(kind).parameters}
+        return {"object": [kind.__name__, _encode(fields, place, arrays)]}
     if isinstance(value, np.generic) and value.dtype.kind in "biufcmM":
         return {"scalar": [value.dtype.str, value.tobytes().hex()]}
     if kind in (np.memmap, array_module(value).ndarray):
@@ -287,4 +295,6 @@ def _decode(node: Any, arrays: Arrays) -> Any:
         generator = np.random.Generator(bits(np.random.SeedSequence(**(states["seeds"] or {}))))
         generator.bit_generator.state = states["bits"]
         return generator
+    if kind == "object":
+        return {c.__name__: c for c in OBJECTS}[value[0]](**_decode(value[1], arrays))
     raise ValueError(f"the kind {kind!r} is unknown")

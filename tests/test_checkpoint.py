@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import enum
 import errno
+import inspect
 import io
 import json
 import os
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minirnn as mr
-from minirnn import checkpoint
+from minirnn import checkpoint, data
 from minirnn.checkpoint import CheckpointError
 
 # ------------------------------------------------------------------------------------ what is the same
@@ -211,6 +212,30 @@ def test_generators_go_on_where_they_were(bits, path):
 def test_a_generator_without_a_seed_sequence_goes_on_too(path):
     rng = np.random.Generator(np.random.RandomState(3)._bit_generator)
     assert same(through(path, rng).random(5), rng.random(5))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        data.MinMaxScaler.fit(np.array([[1.0, 5.0, 2.0], [3.0, 4.0, 2.0]])),
+        data.MinMaxScaler.fit([3.0, 7.0, 4.0]),
+        mr.Constant(1e-3),
+        mr.StepDecay(1e-3, 7),
+        mr.CosineWarmup(1e-3, 100, warmup=5, final=1e-5),
+        data.Vocabulary.build(["the cat sat"]),
+        data.Vocabulary.build(["the cat sat on the mat"], "word", 4),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_scalers_schedules_and_vocabularies_come_back(value, path):
+    back = through(path, {"a": [value]})["a"][0]
+    assert type(back) is type(value)
+    fields = inspect.signature(type(value)).parameters
+    assert fields
+    for name in fields:
+        assert same(getattr(back, name), getattr(value, name)), name
+    if isinstance(value, data.Vocabulary):
+        assert back.encode("the cat").tolist() == value.encode("the cat").tolist()
 
 
 def test_training_goes_on_as_if_it_had_not_stopped(path):
@@ -680,6 +705,13 @@ UNFIT = {
     "no such bits": (
         forged({"parts": {"generator": {"dict": {"bits": {"dict": {"bit_generator": "X"}}}}}}),
         "is damaged in minirnn.json .*'X'"),
+    "object of another class": (
+        forged({"parts": {"object": ["Linear", {"dict": {}}]}}), r".*minirnn.json \(KeyError: 'Linear'"),
+    "object with other names": (
+        forged({"parts": {"object": ["Constant", {"dict": {"rate": 1}}]}}), ".*minirnn.json .*'rate'"),
+    "object that makes no sense": (
+        forged({"parts": {"object": ["StepDecay", {"dict": {"lr": 1, "every": 0}}]}}),
+        ".*minirnn.json .*every: got 0, want 1 or more"),
     "newer": (forged({"format": 2, "minirnn": "9.1", "parts": 0}),
               r"is of format 2, from minirnn 9.1: update minirnn, as \S+ reads format 1"),
     "npy": (lambda path: path.write_bytes(npy(np.ones(3))), "is a .npy array"),

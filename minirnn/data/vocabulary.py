@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,15 @@ class Vocabulary:
         if not tokens or len(self._ids) < len(self.tokens):
             raise ValueError(f"tokens: got {len(self.tokens)}, want one or more, each once")
         self._unknown = self._ids.get(UNKNOWN)
-        if level == "char":
-            # from code points to ids; -1 where there is none
-            points = [ord(token) if len(token) == 1 else 0x110000 for token in self.tokens]
-            missing = -1 if self._unknown is None else self._unknown
-            self._table = np.full(0x110001, missing, np.int32)
-            self._table[points] = np.arange(len(points))
+
+    @cached_property
+    def _table(self) -> Ids:
+        """From code points to the ids of characters; -1 where there is none."""
+        points = [ord(token) if len(token) == 1 else 0x110000 for token in self.tokens]
+        missing = -1 if self._unknown is None else self._unknown
+        table = np.full(0x110001, missing, np.int32)
+        table[points] = np.arange(len(points))
+        return table
 
     @classmethod
     def build(
