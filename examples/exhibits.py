@@ -14,6 +14,7 @@ from minirnn.gradcheck.proof import Case
 from minirnn.losses import softmax_cross_entropy
 from minirnn.recurrent import Recurrent
 from minirnn.scan import GenericScan
+from minirnn.stack import Stack
 
 RNN, LSTM, GRU, GRU_BEFORE = (
     Case(CELLS[k], "generic", state=True)  # the plain loop over the equations
@@ -274,7 +275,7 @@ _ALL = (
     Exhibit(
         "overwritten_dy",
         "dx is written over dy",
-        Recurrent._backward,
+        Stack._backward,
         "dx = dx_d if dx is None else dx + dx_d",
         "dx = dys = dx_d if dx is None else dx + dx_d",
         "dx of the first direction is written where dy was, to save memory, and the second direction "
@@ -288,7 +289,7 @@ _ALL = (
     Exhibit(
         "one_direction",
         "dx of one direction only",
-        Recurrent._backward,
+        Stack._backward,
         "dx = dx_d if dx is None else dx + dx_d",
         "dx = dx_d",
         "Both directions read x, so dx is a sum; here, the second overwrites the first.",
@@ -301,7 +302,7 @@ _ALL = (
     Exhibit(
         "not_turned",
         "gradients are not turned around in time",
-        Recurrent._backward,
+        Stack._backward,
         "None if dy is None else d.in_order(dy),",
         "dy,",
         "The reverse direction's outputs are turned around in time to stand beside the other's, and "

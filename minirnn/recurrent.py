@@ -1,7 +1,7 @@
 """Recurrent networks of any cell: layers, directions, dropout, lengths, state in and state out.
 
-The maths of one step is in ``cells.py``, the loop over time in ``scan.py`` and ``kernels/``. Here scans
-are paired into directions and stacked into layers.
+The maths of one step is in ``cells.py``, the loop over time in ``scan.py`` and ``kernels/``, and scans
+become directions and layers in ``stack.py``. Here a network is made, and what it is given is checked.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ import numpy as np
 
 from . import checks
 from .backend import Array, Rng, State, generator, get_backend, on_its_device
-from .cache import Cache, Direction, directions
-from .cells import Arrays, Cell
+from .cache import Cache, directions
+from .cells import Cell
 from .init import check_scheme, draw, is_bias
 from .kernels import choose
 from .kernels.one_step import one_step
-from .layers import dropout_mask
-from .parameter import Layer, Parameter
+from .parameter import Parameter
 from .recompute import recomputed
-from .scan import Saved, Scan, joined
+from .stack import Stack
 from .tokens import OneHotColumns
 
 
-class Recurrent(Layer):
+class Recurrent(Stack):
     """Layers of any cell; `RNN`, `LSTM` and `GRU` are this with a cell of ours.
 
     Args:
@@ -121,22 +120,6 @@ class Recurrent(Layer):
             f"{', products in TF32' if self.precision else ''}, {self.backend.name}"
         )
 
-    @property
-    def num_directions(self) -> int:
-        """2 if bidirectional, else 1."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def output_size(self) -> int:
-        """Rows of each ``ys[t]``, H·directions."""
-        return self.hidden_size * self.num_directions
-
-    @property
-    def dtype(self) -> Any:
-        """What is computed in: the parameters' dtype, or one for all if some are replaced by others."""
-        dtypes = (p.data.dtype for p in self._parameters.values())
-        return np.result_type(*dtypes) if Parameter.replaced else next(dtypes)
-
     def named_parameters(self) -> dict[str, Parameter]:
         """``l0.U``, ``l0.W``, ``l0.b``, ``l0.reverse.U``, …, ``l1.U``, …"""
         return dict(self._parameters)
@@ -149,9 +132,10 @@ class Recurrent(Layer):
         lengths: Any = None,
         dropout_rng: Rng = None,
         *,
+        want_cache: bool = True,
         check_finite: bool = False,
         recompute_every: int | str | None = None,
-    ) -> tuple[Array, State, Cache]:
+    ) -> tuple[Array, State, Any]:
         """Run over whole sequences.
 
         Args:
@@ -159,6 +143,8 @@ class Recurrent(Layer):
             state: as returned by an earlier call, each part (layers·directions, H, N); None is zeros.
             lengths: (N,) integers from 0 to T, in any order: how much of each sequence is real.
             dropout_rng: drops out between layers if given, and not otherwise.
+            want_cache: False keeps nothing for `backward`, where there is nothing to be learned: of
+                what each scan saves, no more is in memory than that of one at a time.
             check_finite: look for NaN and infinity in `x` and `state` first (and, on a device, for
                 tokens out of range, which on the host are always looked for).
             recompute_every: for long sequences: keep the state every so many steps, or every √T with
@@ -167,7 +153,8 @@ class Recurrent(Layer):
 
         Returns:
             ``ys`` (T, H·directions, N), the top layer's h, zero beyond each length; the final
-            ``state``; and the ``cache`` for `backward`. All are the caller's to keep.
+            ``state``; and the ``cache`` for `backward`, None if it is not wanted. All are the caller's
+            to keep.
 
         Raises:
             ValueError, TypeError: an argument does not fit; nothing has been computed.
@@ -186,38 +173,7 @@ class Recurrent(Layer):
             for part in state or ():
                 checks.finite("state", part)
         scan = recomputed(self.scan, recompute_every, T)
-        return self._forward(scan, x, self._starts(state, N), mask, dropout_rng)
-
-    def _forward(
-        self, scan: Scan, x: Array, starts: list[State], mask: Array | None, dropout_rng: Rng
-    ) -> tuple[Array, State, Cache]:
-        random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
-        xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
-        scans: list[tuple[Direction, Saved]] = []
-        masks: list[Array | None] = []
-        finals: list[State] = []
-        for layer in self.layers:
-            outputs = []
-            for d in layer:
-                ys, final, saved = scan.forward(
-                    self.cell,
-                    self._arrays(d),
-                    d.in_order(x),
-                    starts[d.place],
-                    None if mask is None else d.in_order(mask),
-                )
-                outputs.append(d.in_order(ys))
-                finals.append(final)
-                scans.append((d, saved))
-            x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=1)
-            dropped = None
-            if random is not None and self.dropout and layer is not self.layers[-1]:
-                dropped = dropout_mask(random, self.dropout, x)
-                x *= dropped
-            masks.append(dropped)
-        new_state = joined(finals)
-        letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
-        return x, new_state, Cache(self, self._versions(), letters, scan, scans, masks, mask, T, N)
+        return self._forward(scan, x, self._starts(state, N), mask, dropout_rng, want_cache)
 
     @on_its_device
     def backward(
@@ -259,37 +215,6 @@ class Recurrent(Layer):
             dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
             dys = checks.real_numbers("dys", dys, self.dtype, cache.mask)
         return self._backward(cache, dys, final, want_dx)
-
-    def _backward(
-        self, cache: Cache, dys: Array | None, dstate: State, want_dx: bool
-    ) -> tuple[Array | None, State]:
-        """See `backward`. The final state's gradient in `dstate` becomes the initial one's."""
-        scans, masks = list(cache.scans), list(cache.masks)
-        for layer in reversed(self.layers):
-            dropped = masks.pop()
-            if dropped is not None:
-                dys = dys * dropped
-            dx: Array | None = None
-            for _ in layer:
-                d, saved = scans.pop()
-                own = tuple([part[d.place] for part in dstate])
-                dy = dys if dys is None or len(layer) == 1 else dys[:, d.rows]
-                dx_d, initial, dP = cache.scan.backward(
-                    saved,
-                    None if dy is None else d.in_order(dy),
-                    own,
-                    want_dx or layer is not self.layers[0],
-                )
-                for part, value in zip(own, initial, strict=True):
-                    if value is not part:
-                        part[...] = value
-                for letter, p in self._by_letter[d.name].items():
-                    p.grad += dP[letter]
-                if dx_d is not None:
-                    dx_d = d.in_order(dx_d)
-                    dx = dx_d if dx is None else dx + dx_d
-            dys = dx  # the input of this layer is the output of the one below
-        return dys, dstate
 
     @on_its_device
     def step(self, x_t: Array, state: State | None = None) -> tuple[Array, State]:
@@ -347,25 +272,6 @@ class Recurrent(Layer):
         dstate[0][-self.num_directions :] = dh.reshape(self.num_directions, self.hidden_size, -1)
         return dstate
 
-    def _arrays(self, d: Direction) -> Arrays:
-        """The parameters of one scan by letter, as they are now."""
-        own = {letter: p.data for letter, p in self._by_letter[d.name].items()}
-        if Parameter.replaced:
-            own = {letter: value.astype(self.dtype) for letter, value in own.items()}
-        return own | self._absent if self._absent else own
-
-    def _zeros(self, N: int) -> State:
-        """A state, or a state's gradient, of zeros, to be written to."""
-        shape = (len(self.cell.states), *self._state_shape(N))
-        return tuple(self.backend.xp.zeros(shape, self.dtype))
-
-    def _starts(self, state: State | None, N: int) -> list[State]:
-        """The state that each scan starts from, parts (H, N); without one, all are the same zeros."""
-        if state is not None:
-            return list(zip(*state, strict=True))
-        zeros = self.backend.xp.zeros((self.hidden_size, N), self.dtype)
-        return [(zeros,) * len(self.cell.states)] * (self.num_layers * self.num_directions)
-
     def _check_state(self, name: str, value: State, N: int) -> State:
         """The parts of `value`, checked and cast."""
         letters, shape, dtype = self.cell.states, self._state_shape(N), self.dtype
@@ -373,6 +279,3 @@ class Recurrent(Layer):
         return tuple(
             [checks.numbers(f"{name} {s}", part, shape, dtype, self.backend) for s, part in parts]
         )
-
-    def _state_shape(self, N: Any) -> tuple[Any, ...]:
-        return (self.num_layers * self.num_directions, self.hidden_size, N)

@@ -1,0 +1,54 @@
+"""Forward that keeps nothing: the same bits, no record, little memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from helpers import same_bits
+from scans import each_scan
+
+from minirnn.cells import CELLS
+from minirnn.recurrent import Recurrent
+
+T, D, H, N = 9, 3, 5, 4
+
+
+@each_scan
+@pytest.mark.parametrize("recompute_every", [None, 2])
+@pytest.mark.parametrize("lengths", [None, [0, 9, 3, 8]])
+def test_what_keeps_nothing_gives_the_same_bits(cell, scan, lengths, recompute_every, rng):
+    net = Recurrent(cell, D, H, 2, True, dropout=0.4, rng=0, scan=scan)
+    x = rng.normal(size=(T, D, N)).astype("float32")
+    state = tuple(rng.normal(size=(4, H, N)) for _ in cell.states)
+    options = {"lengths": lengths, "recompute_every": recompute_every}
+    results = []
+    for want in (True, False):
+        seed = np.random.default_rng(1)
+        results.append(net.forward(x, state, dropout_rng=seed, want_cache=want, **options))
+    (ys, end, _), (ys_too, end_too, nothing) = results
+    assert nothing is None
+    for a, b in zip((ys, *end), (ys_too, *end_too), strict=True):
+        assert same_bits(a, b)
+
+
+def peak(net, x, **options):
+    tracemalloc.start()
+    kept = net.forward(x, **options)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept[0].shape[0] == len(x)
+    return most
+
+
+@pytest.mark.parametrize("scan", ["generic", "numpy", "numba"])
+def test_what_keeps_nothing_needs_the_memory_of_one_layer_and_direction(scan):
+    if scan == "numba":
+        pytest.importorskip("numba")
+    net = Recurrent(CELLS[2], 8, 32, 3, True, rng=0, scan=scan)
+    x = np.zeros((40, 8, 16), np.float32)
+    net.forward(x[:2])  # what the first call keeps for all others
+    everything, nothing = peak(net, x), peak(net, x, want_cache=False)
+    assert nothing < everything / 3, (nothing, everything)
+    assert peak(net, x, want_cache=False, recompute_every=4) < nothing
