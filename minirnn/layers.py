@@ -131,7 +131,9 @@ class Embedding(StatelessLayer):
         shape = (*x.shape[:-1], self.size, x.shape[-1])
         dy = checks.numbers("dy", dy, shape, self._E.dtype, self._E.backend)
         columns = dy.swapaxes(-1, -2).reshape(-1, self.size).T
-        add_up_columns(columns, x.ravel(), self._E.grad.T)
+        with Parameter.changing:
+            self._check_unchanged(cache)
+            add_up_columns(columns, x.ravel(), self._E.grad.T)
 
 
 class OneHot(StatelessLayer):

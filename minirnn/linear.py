@@ -117,8 +117,12 @@ class Linear(StatelessLayer):
             return xp.matmul(dY[:, own], X[:, own].T)
 
         with blas_alone_for(X, V.size * X.shape[1]), self.backend.products(self.precision):
-            for dV in parallel(products, shares(X, X.shape[1], -(-LEAST // V.size))):
+            dVs = parallel(products, shares(X, X.shape[1], -(-LEAST // V.size)))
+        db = None if self._b is None else dY.sum(axis=1, keepdims=True)
+        with Parameter.changing:
+            self._check_unchanged(cache)
+            for dV in dVs:
                 self._V.grad += dV
-        if self._b is not None:
-            self._b.grad += dY.sum(axis=1, keepdims=True)
+            if self._b is not None:
+                self._b.grad += db
         return dX if dy.ndim == 2 else by_step(dX, *dy.shape[::2])

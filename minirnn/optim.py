@@ -80,8 +80,13 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter from its gradient. The gradients stay as they are."""
         rate = self.rate
+        with Parameter.changing:
+            self._step(rate)
+
+    def _step(self, rate: float) -> None:
         self.steps += 1
         numbers = self._numbers(rate)
+        self._count()  # so that what other threads compute with some of the new values is not taken
         for s in stretches(self.parameters):
             arrays = [s.data, s.grad, *(array[s.own] for array in self._state.values())]
             work = None if self._work is None else self._work[s.own]
@@ -94,6 +99,9 @@ class Optimizer:
                     self._update(p, g, room, *numbers, *state)
 
             parallel(update, shares(s.data, s.data.size, LEAST))
+        self._count()
+
+    def _count(self) -> None:
         for p in self.parameters:
             p.version += 1
 

@@ -7,8 +7,10 @@ of operations on one long array instead of a handful for each parameter.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,9 +47,12 @@ class Parameter:
             ``data[...]`` goes unseen: assign instead.)
         blocks: names of the equal blocks of rows, such as ``("i", "f", "o", "g")``; may be empty.
         replaced: how many of all parameters have another array in their place now, see `replaced_by`.
+        changing: a lock, the same for all, to be held while gradients are added to or values change:
+            ``+=`` alone loses what another thread adds meanwhile.
     """
 
     replaced = 0
+    changing = RLock()  # as the handler of a signal may train, too
 
     def __init__(
         self, name: str, value: Array, backend: Backend, blocks: Sequence[str] = ()
@@ -106,16 +111,27 @@ class Parameter:
     @contextmanager
     def replaced_by(self, array: Array) -> Iterator[None]:
         """Compute with `array`, of the same shape and any dtype, in place of the data."""
-        own, self._data = self._data, array
-        Parameter.replaced += 1
+        with Parameter.changing:
+            own, self._data = self._data, array
+            Parameter.replaced += 1
         try:
             yield
         finally:
-            self._data = own
-            Parameter.replaced -= 1
+            with Parameter.changing:
+                self._data = own
+                Parameter.replaced -= 1
 
     def __repr__(self) -> str:
         return f"Parameter({self.name}, shape={self.shape}, {self.dtype}, {self.backend.name})"
+
+
+def _start_anew() -> None:
+    """In a forked process, where another thread may have had the lock, which is there no more."""
+    Parameter.changing = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 class Layer:
@@ -135,9 +151,10 @@ class Layer:
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
-        for p in self.parameters():
-            with p.backend.active():
-                p.grad[...] = 0
+        with Parameter.changing:
+            for p in self.parameters():
+                with p.backend.active():
+                    p.grad[...] = 0
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all parameters on the host, by name."""
@@ -167,6 +184,10 @@ class Layer:
             raise ValueError(
                 f"cache: comes from another layer ({cache.owner}) than this one ({self})"
             )
+        self._check_unchanged(cache)
+
+    def _check_unchanged(self, cache: Any) -> None:
+        """Raise an error if parameters have changed since; also to be asked when gradients are added."""
         if cache.versions != self._versions():
             raise ValueError(
                 "cache: is older than the parameters, which were updated after its forward; "

@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import copy_context
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
-from threading import Lock
-from typing import Any, TypeVar
+from threading import RLock, get_ident
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from . import checks
 from .backend import Array, array_module
+from .workers import Task, Workers
 
 Result = TypeVar("Result")
 
@@ -34,32 +33,58 @@ BLAS_SPLITS = 1 << 18  # multiplications of a product that OpenBLAS does not spl
 
 
 class BlasAlone:
-    """A context in which BLAS has one thread; it may be entered by several threads and again within."""
+    """BLAS with one thread for as long as it has holders: several threads may be, and one again within.
+
+    An interrupt may come between any two lines, and what it leaves undone is done a second time. So all
+    that is done here may be done twice.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._depth = Lock(), 0
+        self._lock = RLock()  # the handler of a signal may come in here while its own thread is
+        self._holders: dict[object, int] = {}  # with the thread of each
         self._libraries: list[Any] | None = None
-        self._before: list[int] = []
+        self._before: list[tuple[Any, int]] | None = None  # each library's own count, while held
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within a ``with``, keep BLAS to one thread."""
         self.libraries()
-        with self._lock:
-            if not self._depth:
-                self._before = [library.get_num_threads() for library in self._libraries or ()]
-                self._set([1] * len(self._before))
-            self._depth += 1
+        holder = object()
+        try:
+            try:
+                self._exclusively(self._enter, holder)
+                yield
+            finally:
+                self._exclusively(self._leave, holder)
+        finally:  # if an interrupt came before that was done
+            self._exclusively(self._leave, holder)
 
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if not self._depth:
-                self._set(self._before)
+    def _exclusively(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        try:
+            with self._lock:
+                return function(*arguments)
+        except BaseException:
+            with suppress(RuntimeError):  # an interrupt after the block, and before it lets go
+                self._lock.release()
+            raise
 
-    def _set(self, counts: list[int]) -> None:
-        libraries = self._libraries or ()
-        for library, before, count in zip(libraries, self._before, counts, strict=True):
-            if before != 1:
-                library.set_num_threads(count)
+    def _enter(self, holder: object) -> None:
+        self._holders[holder] = get_ident()
+        if self._before is None:
+            counts = [library.get_num_threads() for library in self._libraries or ()]
+            self._before = before = list(zip(self._libraries or (), counts, strict=True))
+            for library, count in before:
+                if count != 1:
+                    library.set_num_threads(1)
+
+    def _leave(self, holder: object) -> None:
+        self._holders.pop(holder, None)
+        before = self._before
+        if not self._holders and before is not None:
+            for library, count in before:
+                if count != 1:
+                    library.set_num_threads(count)
+            self._before = None
 
     def libraries(self) -> list[Any]:
         """The BLAS libraries of this process, as threadpoolctl sees them when it is first asked."""
@@ -71,36 +96,50 @@ class BlasAlone:
         """See which BLAS libraries there are now: other packages may have loaded some."""
         from threadpoolctl import ThreadpoolController
 
-        with self._lock:
-            if not self._depth:
+        def look() -> None:
+            if self._before is None:
                 blas = ThreadpoolController().select(user_api="blas")
                 self._libraries = blas.lib_controllers
 
+        self._exclusively(look)
+
     def threads_given(self) -> int:
-        """How many threads BLAS has outside of this context."""
+        """How many threads BLAS has when nobody holds it."""
         libraries = self.libraries()
-        with self._lock:
-            if self._depth:
-                return max(self._before, default=processors())
-            counts = [library.get_num_threads() for library in libraries]
-        return max(counts, default=processors())
+
+        def counts() -> list[int]:
+            if (before := self._before) is not None:
+                return [count for _, count in before]
+            return [library.get_num_threads() for library in libraries]
+
+        return max(self._exclusively(counts), default=processors())
+
+    def forked(self) -> None:
+        """Go on in a forked process, which has none of the other threads, but what they held."""
+        self._lock = RLock()
+        here = get_ident()
+        self._holders = {h: thread for h, thread in self._holders.items() if thread == here}
+
+
+class Choice(NamedTuple):
+    """Of a ``with threads``."""
+
+    threads: int  # 0 is "blas"
+    thread: int  # which made it
 
 
 _blas_alone = BlasAlone()
-_chosen: int | None = None  # by `threads`; 0 is "blas"
-
-
-@cache
-def _pool(workers: int, purpose: str = "parallel") -> ThreadPoolExecutor:
-    """Threads that wait for work; they are kept."""
-    return ThreadPoolExecutor(workers, f"minirnn {purpose}")
+_chosen: dict[str, Choice] = {}  # under "now", if there is one
+_parallel, _ahead = Workers(), Workers()
 
 
 def _start_anew() -> None:
-    """In a forked process, which has none of the threads, and perhaps a lock that one of them held."""
-    global _blas_alone
-    _pool.cache_clear()
-    _blas_alone = BlasAlone()
+    """In a forked process, which has none of the other threads."""
+    global _parallel, _ahead
+    _parallel, _ahead = Workers(), Workers()
+    _blas_alone.forked()
+    if _chosen and _chosen["now"].thread != get_ident():
+        _chosen.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -122,27 +161,33 @@ def threads(count: int | str | None = None) -> Iterator[None]:
 
     Raises:
         RuntimeError: threadpoolctl is missing, by which BLAS is kept to one thread; or this is within
-            another ``with`` of the kind.
+            another ``with`` of the kind, of this thread or another.
         ValueError, TypeError: `count` is less than 1, or no integer.
     """
-    global _chosen
     if count != "blas":
         count = processors() if count is None else checks.whole_number("count", count)
-    if _chosen is not None:
-        used = f"{_chosen} are" if _chosen else "BLAS's are"
-        raise RuntimeError(f"threads: {used} in use already; one `with` cannot be in another")
     if find_spec("threadpoolctl") is None:
         raise RuntimeError("threads: needs threadpoolctl: pip install 'minirnn[threads]'")
-    _blas_alone.look_again()
-    _chosen = 0 if count == "blas" else int(count)
+    own = Choice(0 if count == "blas" else int(count), get_ident())
     try:
-        if count == "blas":
-            yield
-        else:
-            with _blas_alone:
+        try:
+            if (other := _chosen.setdefault("now", own)) is not own:
+                used = f"{other.threads} are" if other.threads else "BLAS's are"
+                raise RuntimeError(
+                    f"threads: {used} in use already; one `with` cannot be in another"
+                )
+            _blas_alone.look_again()
+            with _blas_alone.held() if own.threads else nullcontext():
                 yield
-    finally:
-        _chosen = None
+        finally:
+            _give_up(own)
+    finally:  # if an interrupt came before that was done
+        _give_up(own)
+
+
+def _give_up(choice: Choice) -> None:
+    if _chosen.get("now") is choice:
+        del _chosen["now"]
 
 
 def processors() -> int:
@@ -165,8 +210,8 @@ def why_not_compiled() -> str:
 
 def thread_count() -> int:
     """How many threads of this package are in use; 0 if threads are left to BLAS."""
-    if _chosen is not None:
-        return _chosen
+    if choice := _chosen.get("now"):
+        return choice.threads
     return 0 if why_not_compiled() else _blas_alone.threads_given()
 
 
@@ -182,18 +227,21 @@ def shares(array: Array, size: int, least: int = 1) -> list[slice]:
 
 
 def parallel(function: Callable[[Any], Result], parts: list[Any]) -> list[Result]:
-    """Return ``[function(part) for part in parts]``, each on a thread; not to be used within itself."""
+    """Return ``[function(part) for part in parts]``, each on a thread of its own if there are any."""
     if len(parts) == 1 or not thread_count():
         return [function(part) for part in parts]
-    pool = _pool(max(thread_count(), len(parts)) - 1)
-    with _blas_alone:
-        # Each with the caller's context, in which NumPy keeps what np.errstate says
-        others = [pool.submit(copy_context().run, function, part) for part in parts[1:]]
+    here, tasks = object(), [Task(function, part) for part in parts]
+    with _blas_alone.held():
         try:
-            first = function(parts[0])
+            _parallel.give(tasks[1:])
+            for task in tasks:
+                task.run(here)
+                if task.error is not None:
+                    break
         finally:
-            wait(others)  # for all of them, even if one fails: they write to the same arrays
-    return [first, *(other.result() for other in others)]
+            for task in tasks:  # for all, even if one fails: they write to the same arrays
+                task.wait(here)
+    return [task.result() for task in tasks]
 
 
 def blas_alone_for(array: Array, multiplications: int) -> AbstractContextManager[Any]:
@@ -203,11 +251,13 @@ def blas_alone_for(array: Array, multiplications: int) -> AbstractContextManager
     a device are not BLAS's.
     """
     split = multiplications > BLAS_SPLITS and array_module(array) is np and thread_count()
-    return _blas_alone if split else nullcontext()
+    return _blas_alone.held() if split else nullcontext()
 
 
 def ahead(function: Callable[..., Result], *arguments: Any) -> Callable[[], Result]:
     """Return what gives ``function(*arguments)``, computed meanwhile if there is a thread for it."""
     if thread_count() < 2:
         return partial(function, *arguments)
-    return _pool(1, "ahead").submit(copy_context().run, function, *arguments).result
+    task = Task(function, *arguments)
+    _ahead.give([task])
+    return task.result

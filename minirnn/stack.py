@@ -58,6 +58,9 @@ class Stack(Layer):
     ) -> tuple[Array, State, Any]:
         random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
         xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
+        versions = (
+            self._versions()
+        )  # now, so that a step that another thread makes meanwhile is seen
         scans: list[tuple[Direction, Saved]] = []
         masks: list[Array | None] = []
         finals: list[State] = []
@@ -86,7 +89,7 @@ class Stack(Layer):
         if not want_cache:
             return x, new_state, None
         letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
-        return x, new_state, Cache(self, self._versions(), letters, scan, scans, masks, mask, T, N)
+        return x, new_state, Cache(self, versions, letters, scan, scans, masks, mask, T, N)
 
     def _backward(
         self, cache: Cache, dys: Array | None, dstate: State, want_dx: bool
@@ -111,8 +114,10 @@ class Stack(Layer):
                 for part, value in zip(own, initial, strict=True):
                     if value is not part:
                         part[...] = value
-                for letter, p in self._by_letter[d.name].items():
-                    p.grad += dP[letter]
+                with Parameter.changing:
+                    self._check_unchanged(cache)
+                    for letter, p in self._by_letter[d.name].items():
+                        p.grad += dP[letter]
                 if dx_d is not None:
                     dx_d = d.in_order(dx_d)
                     dx = dx_d if dx is None else dx + dx_d

@@ -57,6 +57,13 @@ def compile_scan(dtype: str) -> None:
         rnn.step(np.zeros((1, 1)))
 
 
+def blas_threads() -> list[int]:
+    """The number of threads of each BLAS."""
+    from threadpoolctl import threadpool_info
+
+    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+
 def run(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run Python as a process of its own, such as ``run(ROOT / "examples" / "hihello.py", cwd=…)``."""
     command = [sys.executable, *map(str, arguments)]

@@ -137,7 +137,7 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
             with (
                 patch.object(products, "COLUMNS", 3 * N),  # of 4 steps, 3 and 1 at once
                 patch.object(threaded, "LEAST", 1),
-                patch.object(pool, "_chosen", shares),
+                patch.dict(pool._chosen, now=pool.Choice(shares, 0)),
             ):
                 saved = forward(scan, inputs)[2]
                 if scan.backward(saved, dys, dstate, False)[0] is not None:

@@ -8,16 +8,17 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import all_same_bits, gradients, same_bits
+from helpers import all_same_bits, blas_threads, gradients, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 import minirnn as mr
 from minirnn import kernels, linear, optim, pool
 from minirnn.cells import CELLS
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
 from minirnn.pool import parallel, shares, thread_count
+from minirnn.workers import Workers
 
 T, D, H, N = 5, 3, 4, 3 * LEAST + 2  # N is enough for three threads, in unequal shares
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=[cell.name for cell in CELLS])
@@ -236,7 +237,8 @@ def test_training_a_language_model(rng):
 
 
 @each_count
-def test_there_are_so_many_threads_at_work_at_once(count):
+def test_there_are_so_many_threads_at_work_at_once(count, monkeypatch):
+    monkeypatch.setattr(pool, "_parallel", Workers())
     barrier = threading.Barrier(count, timeout=60)
 
     def meet(part):
@@ -250,7 +252,7 @@ def test_there_are_so_many_threads_at_work_at_once(count):
             assert len({thread for _, thread in results}) == count
         assert threading.get_ident() in {thread for _, thread in results}
         assert parallel(lambda part: threading.get_ident(), [0]) == [threading.get_ident()]
-    assert len(pool._pool(count - 1)._threads) == count - 1  # they wait for more to do
+    assert pool._parallel.count == count - 1  # they wait for more to do
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -299,20 +301,15 @@ def test_an_error_on_any_thread_comes_out_and_the_pool_goes_on(bad):
         assert len(shares(np.zeros(1), 9)) == 2
 
 
-def blas():
-    """The number of threads of each BLAS."""
-    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
-
-
 def test_blas_has_one_thread_meanwhile_and_its_own_number_afterwards():
     with threadpool_limits(2, "blas"):  # where there is one processor, it may stay at one
-        before = blas()
+        before = blas_threads()
         with mr.threads(2):
-            assert set(blas()) == {1}
-        assert blas() == before
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
         with pytest.raises(KeyError), mr.threads(2):
             raise KeyError
-        assert blas() == before
+        assert blas_threads() == before
 
 
 def test_as_many_as_there_are_processors(monkeypatch):
@@ -342,23 +339,23 @@ def test_by_default_as_many_as_blas_has_where_scans_are_compiled(monkeypatch):
     with threadpool_limits(1, "blas"):
         assert thread_count() == 1
     with threadpool_limits(2, "blas"):
-        given = max(blas())
+        given = max(blas_threads())
         assert thread_count() == given
         with mr.threads("blas"):
             assert thread_count() == 0
-            assert max(blas()) == given
+            assert max(blas_threads()) == given
 
 
 def test_within_parallel_blas_is_alone(monkeypatch):
     monkeypatch.setattr(pool, "why_not_compiled", lambda: "")
     pool._blas_alone.look_again()
     with threadpool_limits(2, "blas"):
-        before = blas()
-        found = parallel(lambda part: (max(blas()), thread_count()), [0, 1])
+        before = blas_threads()
+        found = parallel(lambda part: (max(blas_threads()), thread_count()), [0, 1])
         assert set(found) == {(1, max(before))}
         with pytest.raises(ZeroDivisionError):
             parallel(lambda part: 1 // part, [0, 1])
-        assert blas() == before
+        assert blas_threads() == before
 
 
 @pytest.mark.parametrize(("N", "used"), [(1, 2), (60, 1), (600, 1)])
@@ -368,7 +365,7 @@ def test_a_product_of_linear_is_not_split_by_blas(monkeypatch, N, used, rng):
     found, matmul = [], np.matmul
 
     def product(*operands, **options):
-        found.append(max(blas()))
+        found.append(max(blas_threads()))
         return matmul(*operands, **options)
 
     layer = mr.Linear(128, 64, rng=0)
@@ -376,22 +373,22 @@ def test_a_product_of_linear_is_not_split_by_blas(monkeypatch, N, used, rng):
         patched.setattr(np, "matmul", product)
         y, cache = layer.forward(rng.standard_normal((128, N), dtype="f"))
         layer.backward(cache, y)
-        assert max(blas()) == 2
+        assert max(blas_threads()) == 2
     assert set(found) == {used}  # a tiny one is not worth asking
 
 
 @pytest.mark.parametrize(("device", "times"), [("cpu", 2), ("cuda:1", 0)])
 def test_a_product_on_a_device_leaves_blas_as_it_was(device, times, stand_in, monkeypatch, rng):
-    entered, enter = [], pool.BlasAlone.__enter__
+    entered, enter = [], pool.BlasAlone._enter
 
-    def noted(blas_alone):
+    def noted(*holder):
         entered.append(device)
-        enter(blas_alone)
+        enter(*holder)
 
     layer = mr.Linear(128, 64, device=device, rng=0)
     x = mr.to_device(rng.standard_normal((128, 60), dtype="f"), device)
     with mr.threads(2):
-        monkeypatch.setattr(pool.BlasAlone, "__enter__", noted)
+        monkeypatch.setattr(pool.BlasAlone, "_enter", noted)
         y, cache = layer.forward(x)
         layer.backward(cache, y)
     assert len(entered) == times
@@ -407,13 +404,13 @@ def test_threads_of_the_user_leave_blas_as_it_was(monkeypatch):
             found.extend(parallel(lambda part: part, [0, 1]))
 
     with threadpool_limits(2, "blas"):
-        before = blas()
+        before = blas_threads()
         workers = [threading.Thread(target=work) for _ in range(3)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        assert blas() == before
+        assert blas_threads() == before
     assert found.count(0) == found.count(1) == 150
 
 

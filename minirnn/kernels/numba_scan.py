@@ -6,12 +6,13 @@ products in ``numba_products.py``. While one of them runs, other threads of Pyth
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 
 from ..backend import Array, State
 from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
@@ -224,7 +225,14 @@ def _plan(
 
 
 _compiled: set[np.dtype[Any]] = set()
-_compiling = Lock()
+
+# A process that is forked while another thread compiles would wait for that thread, which it has not
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def _compile(dtype: Any) -> None:
@@ -235,7 +243,7 @@ def _compile(dtype: Any) -> None:
     """
     if dtype in _compiled:
         return
-    with _compiling:
+    with global_compiler_lock:
         if dtype not in _compiled:
             _compile_for(types.float32 if dtype.itemsize == 4 else types.float64)
             _compiled.add(dtype)
