@@ -1,0 +1,142 @@
+"""Alters the whole package in one place at a time, at random, and looks whether its tests notice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from . import covered
+from .making import listed
+from .package import Alteration, alterations
+from .trial import ROOT, Copy
+
+EQUIVALENT, UNNOTICED = (
+    Path(__file__).parent / f"{name}.txt" for name in ("equivalent", "unnoticed")
+)
+Table: TypeAlias = dict[tuple[str, str], str]
+
+ENOUGH = 60.0  # seconds of tests for one alteration; the costliest are left out
+FIRST = 4.0  # seconds of tests in the first process, whose files are few
+
+_here: dict[str, Any] = {}  # what a worker keeps from one alteration to the next
+
+
+class Tests(NamedTuple):
+    """Which tests run which lines, and the seconds that each takes."""
+
+    of_lines: dict[tuple[str, int], set[str]]
+    seconds: dict[str, float]
+
+    def of(self, altered: Alteration, without: set[str]) -> list[list[str]]:
+        """The tests that run an alteration, in two parts, those of few seconds and few files first."""
+        files = defaultdict(list)
+        for test in {
+            test for line in altered.lines for test in self.of_lines.get(line, ())
+        } - without:
+            files[test.partition("::")[0]].append(test)
+        word = Path(altered.path).stem.strip("_")
+
+        def cost(file: str) -> tuple[bool, float]:
+            return word not in file, sum(map(self.seconds.__getitem__, files[file]))
+
+        parts: list[list[str]] = [[], []]
+        spent = 0.0
+        for file in sorted(files, key=cost):
+            for test in sorted(files[file], key=self.seconds.__getitem__):
+                spent += self.seconds[test]
+                if spent < ENOUGH:
+                    parts[spent > FIRST].append(test)
+        return [part for part in parts if part]
+
+
+def cover(folder: Path, jobs: int) -> None:
+    """Run all tests in a copy, once, and note what each of them runs."""
+    copy = Copy(folder)
+    paths = f"{copy.root}{os.pathsep}{copy.root / 'tests'}"
+    environment = {**os.environ, "PYTHONPATH": paths, "COVERED": str(folder), "MPLBACKEND": "Agg"}
+    tests = ["-p", "mutants.covered", "-n", str(jobs), "-m", "not torch"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *tests], cwd=copy.root, env=environment, check=False
+    )
+
+
+def settle(tests: Tests, folder: Path) -> None:
+    """In a worker: import what tests need besides the package, and make a copy to be altered."""
+    import sklearn.datasets  # noqa: F401
+    from hypothesis import Phase, settings
+
+    phases = [Phase.explicit, Phase.generate]
+    settings.register_profile("mutants", database=None, derandomize=True, phases=phases)
+    settings.load_profile("mutants")
+    _here.update(tests=tests, copy=Copy(folder / str(os.getpid())), sound=set(), unsound=set())
+
+
+def fate(altered: Alteration) -> str | None:
+    """What notices an alteration: a test that fails, and passes if nothing is altered."""
+    tests, copy = _here["tests"], _here["copy"]
+    text = altered.applied((copy.root / altered.path).read_bytes())
+    for part in tests.of(altered, _here["unsound"]):
+        seconds = 3 * sum(map(tests.seconds.__getitem__, part)) + 20
+        while part:
+            with copy.altered(altered.path, text):
+                failed = copy.run(part, seconds)
+            if not failed:
+                break
+            asked = failed if failed[0] in tests.seconds else part
+            if not _here["sound"].issuperset(asked):
+                wrong = copy.run(asked, seconds, stop=False)
+                assert set(wrong) <= set(asked), f"{wrong[0]}, with nothing altered: {asked}"
+                _here["sound"] |= set(asked) - set(wrong)
+                _here["unsound"] |= set(wrong)
+                part = [test for test in part if test not in wrong]
+                if wrong:
+                    continue
+            return failed[0]
+    return None
+
+
+def draw(every: Iterable[Alteration], count: int, seed: int, equal: Table) -> Iterator[Alteration]:
+    """So many alterations at random; each keeps its place when other code changes."""
+    for altered in sorted(every, key=lambda altered: altered.place(seed)):
+        if not count:
+            return
+        with suppress(SyntaxError):
+            compile(altered.applied((ROOT / altered.path).read_bytes()), altered.path, "exec")
+            count -= altered.key not in equal
+            yield altered
+
+
+def main(given: Namespace, elsewhere: Callable[[str], bool]) -> int:
+    """Draw alterations, print what became of each, and fail if one is neither noticed nor listed."""
+    equal, unnoticed = (listed(path.read_text("utf-8")) for path in (EQUIVALENT, UNNOTICED))
+    every = list(alterations(ROOT, elsewhere))
+    idle = {*equal, *unnoticed} - {altered.key for altered in every}
+    here = [a for a in every if not given.files or a.path.removeprefix("minirnn/") in given.files]
+    tried = [a for a in draw(here, given.draw, given.seed, equal) if a.key not in equal]
+    print(f"{len(tried)} alterations of {len(here)}, seed {given.seed}", flush=True)
+    fates: dict[str, int] = Counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if given.covered is None:
+            cover(folder, given.jobs)
+        tests = Tests(*covered.read(given.covered or folder))
+        with ProcessPoolExecutor(given.jobs, get_context("fork"), settle, (tests, folder)) as pool:
+            for altered, by in zip(tried, pool.map(fate, tried), strict=True):
+                kind = "noticed" if by else "listed" if altered.key in unnoticed else "UNNOTICED"
+                fates[kind] += 1
+                print(f"{kind}: {altered}: {by or unnoticed.get(altered.key)}", flush=True)
+    for key in idle:
+        print(f"{key}: listed, but no longer made")
+    noticed = f"{fates['noticed']} noticed ({fates['noticed'] / len(tried):.1%})"
+    print(f"{len(tried)} alterations that change anything, {noticed}")
+    return bool(fates["UNNOTICED"] or idle)
