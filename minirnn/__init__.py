@@ -8,9 +8,11 @@ from .cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from .checkpoint import load, save
 from .clip import clip_grad_norm, clip_grad_value
 from .decoding import beam_search, greedy_search
+from .embedding import Embedding, OneHot
 from .gradcheck import gradcheck
 from .language import LanguageModel
-from .layers import Activation, Dropout, Embedding, OneHot, Sequential, StatelessLayer
+from .last import Last
+from .layers import Activation, Dropout, Sequential, StatelessLayer
 from .linear import Linear
 from .losses import mse, softmax_cross_entropy
 from .model import Model
@@ -45,6 +47,7 @@ __all__ = [
     "GRUResetBeforeCell",
     "LSTMCell",
     "LanguageModel",
+    "Last",
     "Layer",
     "Linear",
     "Model",

@@ -42,8 +42,8 @@ class Attention(Layer):
 
     @on_its_device
     def forward(
-        self, queries: Array, memory: Array, lengths: Any = None
-    ) -> tuple[Array, AttentionCache]:
+        self, queries: Array, memory: Array, lengths: Any = None, *, want_cache: bool = True
+    ) -> tuple[Array, Any]:
         """Look up every query.
 
         Args:
@@ -52,9 +52,11 @@ class Attention(Layer):
             lengths: (N,) integers from 0 to S: how much of each sequence's memory is real. What is
                 beyond is never read, and gets a weight of zero; a sequence without any memory has a
                 context of zero.
+            want_cache: False keeps nothing for `backward`.
 
         Returns:
-            The context (T, H, N), and the cache, with the ``weights`` (T, S, N).
+            The context (T, H, N), and the cache, with the ``weights`` (T, S, N), None if it is not
+            wanted.
 
         Raises:
             ValueError, TypeError: an argument does not fit; nothing has been computed.
@@ -66,7 +68,7 @@ class Attention(Layer):
         memory = checks.real_numbers("memory", memory, queries.dtype, real)
         q, m = queries.copy(), memory.copy() if real is None else xp.where(real[:, None], memory, 0)
         c, a = _attend(q, m, real)
-        return c, AttentionCache(self, self._versions(), q, m, a)
+        return c, AttentionCache(self, self._versions(), q, m, a) if want_cache else None
 
     @on_its_device
     def look(self, queries: Array, memory: Array, real: Array) -> Array:

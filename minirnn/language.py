@@ -5,13 +5,14 @@ It is layers put together, in the order of `LanguageModel.forward`; there is no 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from . import checks
+from . import chain, checks
 from .backend import Array, Rng, State, generator, to_device
 from .data import Ids, Streams
+from .embedding import Embedding
 from .init import spread_tokens
-from .layers import Dropout, Embedding
+from .layers import Dropout
 from .linear import Linear
 from .losses import softmax_cross_entropy
 from .model import Model
@@ -19,16 +20,6 @@ from .networks import of_cell
 from .recurrent import Recurrent
 
 SCORES = 1 << 24  # that `evaluate` computes at a time
-
-
-class LanguageCache(NamedTuple):
-    """What `LanguageModel.forward` leaves for backward: the caches of its layers."""
-
-    embed: Any
-    drop_in: Any
-    rnn: Any
-    drop: Any
-    out: Any
 
 
 class LanguageModel(Model):
@@ -108,18 +99,29 @@ class LanguageModel(Model):
         length = embedding**0.5 if embedding and not share else 1.0  # of a column that U is given
         spread_tokens(self.rnn, random, length)
 
-    def forward(
-        self, tokens: Array, state: State | None = None, dropout_rng: Rng = None
-    ) -> tuple[Array, State, LanguageCache]:
+    def _chain(self) -> chain.Layers:
+        before = [("embed", self.embed), ("drop_in", self.drop)] if "embed" in self._layers else []
+        return [*before, ("rnn", self.rnn), ("drop", self.drop), ("out", self.out)]
+
+    def forward(  # type: ignore[override]  # (lengths have no place: all of a text is real)
+        self,
+        tokens: Array,
+        state: State | None = None,
+        dropout_rng: Rng = None,
+        *,
+        want_cache: bool = True,
+    ) -> tuple[Array, State, Any]:
         """Run over windows of tokens.
 
         Args:
             tokens: (T, N) integers below K.
             state: of the end of the windows before; None is zeros.
             dropout_rng: drops out if given, and not otherwise.
+            want_cache: False keeps nothing for `backward`.
 
         Returns:
-            The scores (T, K, N) of the tokens that may come next, the state, the cache.
+            The scores (T, K, N) of the tokens that may come next, the state, and the cache, None if it
+            is not wanted; in it are those of the layers, such as ``cache.rnn``.
 
         Raises:
             ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
@@ -128,16 +130,9 @@ class LanguageModel(Model):
         tokens = checks.of_shape("tokens", tokens, ("T", "N"))
         tokens = checks.tokens("tokens", tokens, self.out.output_size, None, look=False)
         random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
-        x, embed, drop_in = tokens, None, None
-        if "embed" in self._layers:
-            x, embed = self.embed.forward(tokens)
-            x, drop_in = self.drop.forward(x, random)
-        ys, state, rnn = self.rnn.forward(x, state, dropout_rng=random)
-        ys, drop = self.drop.forward(ys, random)
-        scores, out = self.out.forward(ys)
-        return scores, state, LanguageCache(embed, drop_in, rnn, drop, out)
+        return super().forward(tokens, state, dropout_rng=random, want_cache=want_cache)
 
-    def backward(self, cache: LanguageCache, dscores: Array) -> None:
+    def backward(self, cache: Any, dscores: Array) -> None:  # type: ignore[override]
         """Add the gradients, back through the window of `cache` and no further (truncated BPTT).
 
         Args:
@@ -147,20 +142,7 @@ class LanguageModel(Model):
         Raises:
             ValueError, TypeError: `cache` is older than the parameters; `dscores` does not fit.
         """
-        dys = self.drop.backward(cache.drop, self.out.backward(cache.out, dscores))
-        dx, _ = self.rnn.backward(cache.rnn, dys)
-        if cache.embed is not None:
-            self.embed.backward(cache.embed, self.drop.backward(cache.drop_in, dx))
-
-    def step(self, tokens: Array, state: State | None = None) -> tuple[Array, State]:
-        """Read one token of each sequence, `tokens` (N,), and return the scores (K, N) and the state.
-
-        Raises:
-            ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
-        """
-        x = self.embed.forward(tokens)[0] if "embed" in self._layers else tokens
-        h, state = self.rnn.step(x, state)
-        return self.out.forward(h)[0], state
+        super().backward(cache, dscores)
 
     def evaluate(self, ids: Ids, N: int = 1, T: int | None = None) -> float:
         """Mean negative log-likelihood in nats of ``ids[1:]``, each given all before it.
@@ -180,7 +162,7 @@ class LanguageModel(Model):
         streams, state, total = Streams(ids, N, T, remainder=True), None, 0.0
         for k in range(len(streams)):
             tokens, targets = (to_device(part, self.rnn.backend.name) for part in streams.window(k))
-            scores, state, _ = self.forward(tokens, state)
+            scores, state, _ = self.forward(tokens, state, want_cache=False)
             loss, _ = softmax_cross_entropy(scores, targets)
             total += float(loss) * len(tokens)
         return total / streams.length

@@ -7,17 +7,16 @@ cache shares no memory with what the caller has.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checks
-from .backend import Array, Backend, Rng, array_module, generator, get_backend, on_its_device
-from .data import one_hot
+from . import chain, checks
+from .backend import Array, Rng, array_module, generator, on_its_device
 from .kernels import dropout
 from .nonlinearity import nonlinearity
 from .parameter import Layer, Parameter, named_children
-from .tokens import add_up_columns
 
 
 def dropout_mask(random: np.random.Generator, p: float, like: Array) -> Array:
@@ -46,8 +45,13 @@ class LayerCache(NamedTuple):
 class StatelessLayer(Layer):
     """What `Sequential` takes: a layer whose forward needs the input alone."""
 
-    def forward(self, x: Array) -> tuple[Array, Any]:
+    def forward(self, x: Array, *, want_cache: bool = True) -> tuple[Array, Any]:
         """Return the output and the cache, for `x` (T, rows, N) or (rows, N).
+
+        Args:
+            x: the input.
+            want_cache: False keeps nothing for `backward`: the cache is None. (A layer of one's own may
+                do without this argument.)
 
         Raises:
             ValueError, TypeError: `x` does not fit; nothing has been computed.
@@ -67,105 +71,13 @@ class StatelessLayer(Layer):
         """
         raise NotImplementedError
 
-    def _cache(self, saved: Any) -> LayerCache:
-        return LayerCache(self, saved, self._versions())
+    def _cache(self, saved: Any, want_cache: bool) -> LayerCache | None:
+        return LayerCache(self, saved, self._versions()) if want_cache else None
 
     def _saved(self, cache: LayerCache) -> Any:
         """What `_cache` was given, if `cache` is this layer's and as new as its parameters."""
         self._check_cache(cache, LayerCache)
         return cache.saved
-
-
-class Embedding(StatelessLayer):
-    """A learned column for each token: (T, N) or (N,) integers -> (T, E, N) or (E, N).
-
-    Args:
-        num_tokens: K, the size of the vocabulary.
-        size: E, numbers per token.
-        dtype, device, rng: as for `Recurrent`.
-
-    Parameter: ``E`` (K, E), a row per token, drawn from the standard normal as in PyTorch.
-
-    Raises:
-        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind.
-        RuntimeError: `device` is a CUDA device that cannot be used.
-    """
-
-    def __init__(
-        self,
-        num_tokens: int,
-        size: int,
-        dtype: Any = "float32",
-        device: str = "cpu",
-        rng: Rng = None,
-    ) -> None:
-        self.num_tokens = checks.whole_number("num_tokens", num_tokens)
-        self.size = checks.whole_number("size", size)
-        value = generator(rng).standard_normal((self.num_tokens, self.size))
-        backend = get_backend(device)
-        self._E = Parameter("E", value.astype(checks.float_dtype(dtype)), backend)
-
-    def named_parameters(self) -> dict[str, Parameter]:
-        """``E``."""
-        return {"E": self._E}
-
-    @on_its_device
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        """Pick a row for each token, as a column: `x` (T, N) or (N,) -> (T, E, N) or (E, N).
-
-        Raises:
-            ValueError, TypeError: `x` has other axes, is elsewhere, or holds what is no token.
-        """
-        x = _tokens(x, self._E.backend)
-        x = checks.tokens("x", x, self.num_tokens, None, look=False)
-        picked = array_module(x).take(self._E.data, x, axis=0)
-        return picked.swapaxes(-1, -2), self._cache(x.copy())
-
-    @on_its_device
-    def backward(self, cache: LayerCache, dy: Array) -> None:
-        """Add each column of `dy`, (T, E, N) or (E, N), to its token's row of the gradient.
-
-        Tokens have no gradient: None is returned.
-        """
-        x = self._saved(cache)
-        shape = (*x.shape[:-1], self.size, x.shape[-1])
-        dy = checks.numbers("dy", dy, shape, self._E.dtype, self._E.backend)
-        columns = dy.swapaxes(-1, -2).reshape(-1, self.size).T
-        with Parameter.changing:
-            self._check_unchanged(cache)
-            add_up_columns(columns, x.ravel(), self._E.grad.T)
-
-
-class OneHot(StatelessLayer):
-    """Tokens as one-hot columns: (T, N) or (N,) integers -> (T, K, N) or (K, N).
-
-    Args:
-        num_tokens: K, the size of the vocabulary.
-        dtype, device: as for `Recurrent`.
-
-    Raises:
-        ValueError, TypeError: an argument is out of range, unknown or of the wrong kind.
-        RuntimeError: `device` is a CUDA device that cannot be used.
-    """
-
-    def __init__(self, num_tokens: int, dtype: Any = "float32", device: str = "cpu") -> None:
-        self.num_tokens = checks.whole_number("num_tokens", num_tokens)
-        self.dtype = checks.float_dtype(dtype)
-        self.backend = get_backend(device)
-
-    @on_its_device
-    def forward(self, x: Array) -> tuple[Array, None]:
-        """Column n is 1 at row ``x[n]``, and 0 elsewhere; `x` is (T, N) or (N,).
-
-        Raises:
-            ValueError, TypeError: `x` has other axes, is elsewhere, or holds what is no token.
-        """
-        x = _tokens(x, self.backend)
-        x = checks.tokens("x", x, self.num_tokens, None, look=False)
-        return one_hot(x, self.num_tokens, self.dtype), None
-
-    def backward(self, cache: None, dy: Array) -> None:
-        """Tokens have no gradient: None."""
 
 
 class Dropout(StatelessLayer):
@@ -181,7 +93,9 @@ class Dropout(StatelessLayer):
         self.p = checks.fraction("p", p)
 
     @on_its_device
-    def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
+    def forward(
+        self, x: Array, dropout_rng: Rng = None, *, want_cache: bool = True
+    ) -> tuple[Array, Any]:
         """Drop out of `x`, of any shape; the mask is in the cache.
 
         Args:
@@ -192,9 +106,9 @@ class Dropout(StatelessLayer):
             ValueError, TypeError: `dropout_rng` is something else.
         """
         if dropout_rng is None or self.p == 0:
-            return x.copy(), self._cache(None)
+            return x.copy(), self._cache(None, want_cache)
         mask = dropout_mask(generator(dropout_rng, "dropout_rng"), self.p, x)
-        return x * mask, self._cache(mask)
+        return x * mask, self._cache(mask, want_cache)
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
@@ -214,10 +128,10 @@ class Activation(StatelessLayer):
         self.function = nonlinearity(name)
 
     @on_its_device
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+    def forward(self, x: Array, *, want_cache: bool = True) -> tuple[Array, Any]:
         """Return f(x), for `x` of any shape."""
         y = self.function.f(x)
-        return y, self._cache(y.copy())
+        return y, self._cache(y.copy() if want_cache else None, want_cache)
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
@@ -229,6 +143,8 @@ class Activation(StatelessLayer):
 class Sequential(StatelessLayer):
     """Layers without state, one after the other, with parameters named ``"0.V"``, ``"2.V"``.
 
+    A `Model` is that for recurrent layers, too.
+
     Raises:
         TypeError: one of `layers` is something else.
     """
@@ -237,9 +153,14 @@ class Sequential(StatelessLayer):
         for k, layer in enumerate(layers):
             if not isinstance(layer, StatelessLayer):
                 raise TypeError(
-                    f"layers[{k}]: got {type(layer).__name__}, want a layer without state"
+                    f"layers[{k}]: got {type(layer).__name__}, want a layer without state; "
+                    "minirnn.Model(rnn=..., out=...) runs recurrent ones, too, one after the other"
                 )
         self.layers = layers
+
+    def children(self) -> Mapping[str, Layer]:
+        """The layers by their number."""
+        return dict(self._chain())
 
     def named_parameters(self) -> dict[str, Parameter]:
         """Those of the layers, by their number.
@@ -247,10 +168,15 @@ class Sequential(StatelessLayer):
         Raises:
             ValueError: two of one name.
         """
-        return named_children({str(k): layer for k, layer in enumerate(self.layers)})
+        return named_children(self.children())
+
+    def _chain(self) -> chain.Layers:
+        return [(str(k), layer) for k, layer in enumerate(self.layers)]
 
     @on_its_device
-    def forward(self, x: Array, dropout_rng: Rng = None) -> tuple[Array, LayerCache]:
+    def forward(
+        self, x: Array, dropout_rng: Rng = None, *, want_cache: bool = True
+    ) -> tuple[Array, Any]:
         """Run `x`, (T, rows, N) or (rows, N), through the layers from first to last.
 
         Args:
@@ -261,30 +187,15 @@ class Sequential(StatelessLayer):
             ValueError, TypeError: `dropout_rng` is something else; `x`, as the layers say.
         """
         random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
-        x, caches = x.copy(), []
-        for layer in self.layers:
-            if isinstance(layer, Dropout | Sequential):
-                x, cache = layer.forward(x, random)
-            else:
-                x, cache = layer.forward(x)
-            caches.append(cache)
-        return x, self._cache(caches)
+        layers = self._chain()
+        y, _, caches = chain.there(layers, x.copy(), dropout_rng=random, want_cache=want_cache)
+        return y, self._cache(caches, want_cache)
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Run `dy`, in the shape of the output, through the layers from last to first."""
-        caches, dy = self._saved(cache), dy.copy()
-        for layer, layer_cache in zip(reversed(self.layers), reversed(caches), strict=True):
-            dy = layer.backward(layer_cache, dy)
-        return dy
-
-
-def _tokens(x: Array, backend: Backend) -> Array:
-    """Tokens (T, N) or (N,), on this device."""
-    x = checks.on_device("x", x, backend)
-    if x.ndim not in (1, 2):
-        raise ValueError(f"x: got shape {x.shape}, want (T, N) or (N,)")
-    return x
+        dx, _ = chain.back(self._chain(), self._saved(cache), dy.copy(), None, want_dx=True)
+        return dx
 
 
 def _like(cache: Array, dy: Array) -> Array:

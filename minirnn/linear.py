@@ -6,8 +6,9 @@ from typing import Any
 
 from . import checks
 from .backend import Array, Rng, array_module, generator, get_backend, on_its_device
+from .embedding import Embedding
 from .init import check_scheme, draw
-from .layers import Embedding, LayerCache, StatelessLayer
+from .layers import LayerCache, StatelessLayer
 from .parameter import Parameter
 from .pool import blas_alone_for, parallel, shares
 from .products import by_step, rows_first
@@ -70,7 +71,7 @@ class Linear(StatelessLayer):
         return {"V": self._V} if self._b is None else {"V": self._V, "b": self._b}
 
     @on_its_device
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+    def forward(self, x: Array, *, want_cache: bool = True) -> tuple[Array, Any]:
         """Return V x + b: `x` (T, H, N) or (H, N) -> (T, K, N) or (K, N).
 
         Raises:
@@ -87,7 +88,7 @@ class Linear(StatelessLayer):
             if x.ndim == 2:
                 X[...] = x
                 self._fill(Y, X)
-                return Y, self._cache((X, x.shape))
+                return Y, self._cache((X, x.shape), want_cache)
 
             def fill(own: slice) -> None:
                 columns = slice(own.start * N, own.stop * N)
@@ -95,7 +96,7 @@ class Linear(StatelessLayer):
                 self._fill(Y[:, columns], X[:, columns])
 
             parallel(fill, shares(X, T, -(-LEAST // max(1, self._V.size * N))))
-            return by_step(Y, T, N), self._cache((X, x.shape))
+            return by_step(Y, T, N), self._cache((X, x.shape), want_cache)
 
     def _fill(self, Y: Array, X: Array) -> None:
         """Y = V X + b."""

@@ -1,12 +1,43 @@
-"""A model: a name space of layers whose parameters lie side by side in memory."""
+"""A model: layers by name, one after the other, whose parameters lie side by side in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from . import chain, checks
+from .backend import Array, Backend, Rng, State, backend_of
 from .parameter import Layer, Parameter, Storage, named_children
+
+
+class ModelCache(NamedTuple):
+    """What `Model.forward` leaves for backward: each layer's cache, by its name, as in ``cache.rnn``."""
+
+    owner: Model
+    versions: tuple[int, ...]  # of the owner's parameters
+    layers: chain.Layers  # in the order in which they were run
+    caches: list[Any]  # of each
+    shape: tuple[int, ...]  # of the output
+    dtype: Any
+    backend: Backend
+
+    def __getattr__(self, name: str) -> Any:
+        for (layer, _), kept in zip(reversed(self.layers), reversed(self.caches), strict=True):
+            if layer == name:
+                return kept
+        raise AttributeError(
+            f"cache.{name}: there are {', '.join(name for name, _ in self.layers)}"
+        )
+
+    def __repr__(self) -> str:
+        return f"ModelCache({', '.join(name for name, _ in self.layers)})"
 
 
 class Model(Layer):
     """Layers by name: ``Model(rnn=rnn, out=out)`` has ``model.rnn``, ``model.out``.
+
+    `forward` runs them one after the other, in the order in which they are given, and `backward` goes
+    back through them from last to first. They can as well be called one by one, and wired otherwise.
 
     Its parameters are named ``rnn.l0.U``, ``out.V``; one that two layers share is listed once, under
     the name it has first. All of one dtype and device are moved into one array, of which each ``.data``
@@ -22,7 +53,7 @@ class Model(Layer):
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"{name}: got {type(layer).__name__}, want a layer or a network")
-            if hasattr(Layer, name) or name == "_layers":
+            if hasattr(Model, name) or name == "_layers":
                 raise ValueError(
                     f"{name}: a layer cannot have this name, which a model needs itself"
                 )
@@ -55,6 +86,10 @@ class Model(Layer):
     def __repr__(self) -> str:
         return f"Model({', '.join(f'{name}={layer!r}' for name, layer in self._layers.items())})"
 
+    def children(self) -> Mapping[str, Layer]:
+        """The layers by name."""
+        return self._layers
+
     def named_parameters(self) -> dict[str, Parameter]:
         """Those of the layers, each prefixed with its layer's name.
 
@@ -62,3 +97,104 @@ class Model(Layer):
             ValueError: two of one name.
         """
         return named_children(self._layers)
+
+    def _chain(self) -> chain.Layers:
+        """The layers in the order in which they are run."""
+        return [*self._layers.items()]
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the parts of a state, one layer's after the other's, such as ``"rnn.h"``."""
+        return chain.state_names(self._chain())
+
+    def forward(
+        self,
+        x: Array,
+        state: State | None = None,
+        lengths: Any = None,
+        dropout_rng: Rng = None,
+        *,
+        want_cache: bool = True,
+    ) -> tuple[Array, State, Any]:
+        """Run the layers one after the other, each over whole sequences.
+
+        Args:
+            x: what the first layer takes: (T, D, N) numbers or (T, N) tokens.
+            state: of the recurrent layers, as returned by an earlier call; None is zeros.
+            lengths: for all recurrent layers: (N,) integers from 0 to T. Beyond its length a sequence's
+                output is what the last layer makes of zeros, such as the bias b of a `Linear`: give it
+                a weight of 0 in the loss.
+            dropout_rng: a generator, for all layers that drop out; None drops nothing.
+            want_cache: False keeps nothing for `backward`.
+
+        Returns:
+            The last layer's output, (T, K, N); the recurrent layers' states, one after the other in one
+            flat tuple: with one network, that of the network; the cache, None if it is not wanted, in
+            which each layer's has the layer's name.
+
+        Raises:
+            ValueError, TypeError: an argument does not fit; the message begins with the layer's name.
+        """
+        layers = self._chain()
+        if not layers:
+            raise ValueError("forward: the model has no layers, want at least one")
+        if state is not None:
+            state = checks.state_parts("state", state, self.state_names)
+        options = {"lengths": lengths, "dropout_rng": dropout_rng, "want_cache": want_cache}
+        y, new, caches = chain.there(layers, x, state, **options)
+        if not want_cache:
+            return y, new, None
+        where = y.shape, y.dtype, backend_of(y)
+        return y, new, ModelCache(self, self._versions(), layers, caches, *where)
+
+    def backward(
+        self,
+        cache: Any,
+        dys: Array | None = None,
+        dstate: State | None = None,
+        *,
+        want_dx: bool = True,
+    ) -> tuple[Array | None, State]:
+        """Go back through the layers from last to first: add to every parameter's ``.grad``.
+
+        Args:
+            cache: from `forward`, with the parameters as they were then. It can be used again.
+            dys: gradient of the loss with respect to the output, in its shape, (T, K, N); None is zero.
+            dstate: the same for the states in the end; None, or an entry None, is zero.
+            want_dx: False leaves the gradient of `x` out, and saves its time, where `x` is data.
+
+        Returns:
+            The gradients with respect to `x`, None for tokens or if it is not wanted, and to the states
+            in the beginning.
+
+        Raises:
+            ValueError: nothing but None was given; a shape does not fit; the cache is another model's,
+                or older than the parameters.
+            TypeError: `cache` is not what a forward returned; gradients that are not real numbers.
+        """
+        self._check_cache(cache, ModelCache)
+        if dstate is not None:
+            dstate = checks.state_parts("dstate", dstate, self.state_names)
+        if dys is None:
+            if all(part is None for part in dstate or ()):
+                raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
+            with cache.backend.active():
+                dys = cache.backend.xp.zeros(cache.shape, cache.dtype)
+        return chain.back(cache.layers, cache.caches, dys, dstate, want_dx)
+
+    def step(self, x_t: Array, state: State | None = None) -> tuple[Array, State]:
+        """Run one step and keep nothing for `backward`: for sampling and streaming.
+
+        Args:
+            x_t: what the first layer takes of one step, (D, N) numbers or (N,) tokens.
+            state: as returned by the last step or by `forward`; None is zeros.
+
+        Returns:
+            The last layer's output, (K, N), and the state.
+
+        Raises:
+            ValueError, TypeError: as `forward`; a recurrent layer reads in both directions.
+        """
+        if state is not None:
+            state = checks.state_parts("state", state, self.state_names)
+        return chain.step(self._chain(), x_t, state)

@@ -141,6 +141,24 @@ class Layer:
         shapes = (f"{name} {p.shape}" for name, p in self.named_parameters().items())
         return f"{type(self).__name__}({', '.join(shapes)})"
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the parts of its state, such as ``("h", "c")``; most layers have none."""
+        return ()
+
+    def children(self) -> Mapping[str, Layer]:
+        """The layers that it is made of, by name."""
+        return {}
+
+    def named_layers(self) -> dict[str, Layer]:
+        """This one, called ``""``, and all that it is made of, each once, such as ``"out.1"``."""
+        found: dict[str, Layer] = {"": self}
+        for prefix, child in self.children().items():
+            for name, layer in child.named_layers().items():
+                if all(layer is not other for other in found.values()):
+                    found[".".join(filter(None, (prefix, name)))] = layer
+        return found
+
     def named_parameters(self) -> dict[str, Parameter]:
         """Each parameter once, by its name within this layer, in a fixed order."""
         return {}

@@ -120,6 +120,11 @@ class Recurrent(Stack):
             f"{', products in TF32' if self.precision else ''}, {self.backend.name}"
         )
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """``("h",)`` or ``("h", "c")``, as the cell has them."""
+        return self.cell.states
+
     def named_parameters(self) -> dict[str, Parameter]:
         """``l0.U``, ``l0.W``, ``l0.b``, ``l0.reverse.U``, …, ``l1.U``, …"""
         return dict(self._parameters)
@@ -202,12 +207,7 @@ class Recurrent(Stack):
             TypeError: `cache` is not what a forward returned; gradients that are not real numbers.
         """
         self._check_cache(cache, Cache)
-        final = self._zeros(cache.N)
-        if dstate is not None:
-            parts = checks.state_parts("dstate", dstate, self.cell.states)
-            pairs = zip(parts, final, strict=True)
-            given = tuple(zero if part is None else part for part, zero in pairs)
-            final = tuple(part.copy() for part in self._check_state("dstate", given, cache.N))
+        final = self._final(dstate, cache.N)
         if dys is None and (dstate is None or all(part is None for part in dstate)):
             raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
         if dys is not None:
@@ -271,6 +271,15 @@ class Recurrent(Stack):
         dstate = self._zeros(dh.shape[-1])
         dstate[0][-self.num_directions :] = dh.reshape(self.num_directions, self.hidden_size, -1)
         return dstate
+
+    def _final(self, dstate: State | None, N: int) -> State:
+        """The gradient of the final state, to be written to; what is None is zero."""
+        final = self._zeros(N)
+        if dstate is None:
+            return final
+        parts = zip(checks.state_parts("dstate", dstate, self.cell.states), final, strict=True)
+        given = tuple(zero if part is None else part for part, zero in parts)
+        return tuple(part.copy() for part in self._check_state("dstate", given, N))
 
     def _check_state(self, name: str, value: State, N: int) -> State:
         """The parts of `value`, checked and cast."""

@@ -100,7 +100,7 @@ class EncoderDecoder(Model):
             spread_tokens(rnn, random)
 
     @on_its_device
-    def forward(
+    def forward(  # type: ignore[override]  # (it reads two sequences)
         self, source: Array, inputs: Array, lengths: Any = None
     ) -> tuple[Array, EncoderDecoderCache]:
         """Read the sources, and score what comes after each of the inputs.
@@ -129,7 +129,9 @@ class EncoderDecoder(Model):
         return scores, EncoderDecoderCache(encoder, decoder, attention, combine, out)
 
     @on_its_device
-    def backward(self, cache: EncoderDecoderCache, dscores: Array) -> None:
+    def backward(  # type: ignore[override]
+        self, cache: EncoderDecoderCache, dscores: Array
+    ) -> None:
         """Add the gradients: back through the decoder, and through the state into the encoder.
 
         Args:
@@ -162,7 +164,7 @@ class EncoderDecoder(Model):
         Raises:
             ValueError, TypeError: an argument does not fit; nothing has been computed.
         """
-        memory, state, _ = self._encode(source, lengths, "N")
+        memory, state, _ = self._encode(source, lengths, "N", want_cache=False)
         if "attention" not in self._layers:
             return state
         (S, _, N), backend = memory.shape, self.decoder.backend
@@ -170,7 +172,9 @@ class EncoderDecoder(Model):
         return *state, memory, backend.xp.ones((S, N), bool) if real is None else real
 
     @on_its_device
-    def step(self, tokens: Array, state: State) -> tuple[Array, State]:
+    def step(  # type: ignore[override]  # (there is no sequence to write without a state)
+        self, tokens: Array, state: State
+    ) -> tuple[Array, State]:
         """Read one token for each sequence, `tokens` (N,), and return the scores (K, N) and the state.
 
         Raises:
@@ -183,13 +187,15 @@ class EncoderDecoder(Model):
         y, new = self.decoder.step(tokens, state[: len(letters)])
         if kept:
             context = self.attention.look(y[None], *kept)
-            y, _ = self.combine.forward(self._stack(context[0], y))
-        return self.out.forward(y)[0], (*new, *kept)
+            y, _ = self.combine.forward(self._stack(context[0], y), want_cache=False)
+        return self.out.forward(y, want_cache=False)[0], (*new, *kept)
 
-    def _encode(self, source: Array, lengths: Any, N: Any) -> tuple[Array, State, Any]:
+    def _encode(
+        self, source: Array, lengths: Any, N: Any, want_cache: bool = True
+    ) -> tuple[Array, State, Any]:
         """The memory, the decoder's initial state, and the cache."""
         source = self._tokens("source", source, ("S", N), self.encoder.input_size, lengths)
-        memory, state, cache = self.encoder.forward(source, lengths=lengths)
+        memory, state, cache = self.encoder.forward(source, lengths=lengths, want_cache=want_cache)
         return memory, self._of(self.decoder, state), cache
 
     def _tokens(self, name: str, tokens: Array, shape: Any, K: int, lengths: Any = None) -> Array:

@@ -9,6 +9,7 @@ import pytest
 from helpers import same_bits
 from scans import each_scan
 
+import minirnn as mr
 from minirnn.cells import CELLS
 from minirnn.recurrent import Recurrent
 
@@ -52,3 +53,37 @@ def test_what_keeps_nothing_needs_the_memory_of_one_layer_and_direction(scan):
     everything, nothing = peak(net, x), peak(net, x, want_cache=False)
     assert nothing < everything / 3, (nothing, everything)
     assert peak(net, x, want_cache=False, recompute_every=4) < nothing
+
+
+LAYERS = {
+    "Linear": (lambda: mr.Linear(D, 2, rng=0), {}),
+    "Embedding": (lambda: mr.Embedding(5, 2, rng=0), {}),
+    "OneHot": (lambda: mr.OneHot(5), {}),
+    "Dropout": (lambda: mr.Dropout(0.5), {"dropout_rng": 0}),
+    "Activation": (lambda: mr.Activation("tanh"), {}),
+    "Sequential": (lambda: mr.Sequential(mr.Dropout(0.5), mr.Linear(D, 2)), {"dropout_rng": 0}),
+    "Last": (lambda: mr.Last(mr.GRU(D, 2, 2, True, 0.5, rng=0)), {"dropout_rng": 0}),
+    "Model": (lambda: mr.Model(rnn=mr.GRU(D, 2, 2, True, 0.5, rng=0)), {"dropout_rng": 0}),
+    "LanguageModel": (lambda: mr.LanguageModel(5, 4, dropout=0.5, rng=0), {"dropout_rng": 0}),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_can_keep_nothing(name, rng):
+    make, options = LAYERS[name]
+    layer, x = make(), rng.normal(size=(T, D, N))
+    if name in ("Embedding", "OneHot", "LanguageModel"):
+        x = rng.integers(0, 5, (T, N))
+    results = []
+    for want in (True, False):
+        seeds = {key: np.random.default_rng(seed) for key, seed in options.items()}
+        results.append(layer.forward(x, **seeds, want_cache=want))
+    assert same_bits(results[0][0], results[1][0])
+    assert results[1][-1] is None
+
+
+def test_attention_can_keep_nothing(rng):
+    queries, memory = rng.normal(size=(2, 4, 3, 2))
+    kept, nothing = (mr.Attention().forward(queries, memory, want_cache=w) for w in (True, False))
+    assert same_bits(kept[0], nothing[0])
+    assert nothing[1] is None

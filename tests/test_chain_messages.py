@@ -1,0 +1,95 @@
+"""What a chain of layers refuses, by the name of the layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minirnn as mr
+
+T, D, N = 4, 3, 3
+
+
+def lstm():
+    return mr.LSTM(D, 2, rng=0, dtype="float64")
+
+
+def gru(D, both=False):
+    return mr.GRU(D, 2, 1, both, rng=0, dtype="float64")
+
+
+def linear():
+    return mr.Linear(2, 4, rng=0, dtype="float64")
+
+
+WANTED = {
+    "x of another size": (lambda m, x: m.forward(x[:, :2]), ValueError, r"^first: x: got shape"),
+    "two layers do not fit": (
+        lambda m, x: mr.Model(a=m.first, b=m.first).forward(x),
+        ValueError,
+        r"^b: x: got shape \(4, 2, 3\), want \(T, 3, N\)",
+    ),
+    "lengths": (lambda m, x: m.forward(x, lengths=[9, 1, 1]), ValueError, "^first: lengths: got"),
+    "a state too short": (
+        lambda m, x: m.forward(x, (x[0],)),
+        ValueError,
+        r"^state: got 1 part\(s\), want 3: \(first\.h, first\.c, second\.h\)",
+    ),
+    "a state that is none": (lambda m, x: m.step(x[0], x), TypeError, "^state: got ndarray"),
+    "a part of another size": (
+        lambda m, x: m.forward(x, (np.ones((1, 2, N)), np.ones((1, 2, N)), x[:1])),
+        ValueError,
+        "^second: state h: got shape",
+    ),
+    "dys": (lambda m, x: m.backward(m.forward(x)[2], x), ValueError, "^out: dy: got shape"),
+    "no gradient": (lambda m, x: m.backward(m.forward(x)[2]), ValueError, "^dys, dstate: got None"),
+    "no cache": (lambda m, x: m.backward(None, x), TypeError, "^cache: got NoneType"),
+    "a layer's cache": (
+        lambda m, x: m.backward(m.first.forward(x)[2], x),
+        TypeError,
+        "^cache: got Cache",
+    ),
+    "another model's cache": (
+        lambda m, x: mr.Model(out=m.out).backward(m.forward(x)[2], x),
+        ValueError,
+        "^cache: comes from another layer",
+    ),
+    "both directions, step by step": (
+        lambda m, x: mr.Model(two=gru(D, True)).step(x[0]),
+        ValueError,
+        "^two: step: a bidirectional network",
+    ),
+    "no layers": (
+        lambda m, x: mr.Model().forward(x),
+        ValueError,
+        "^forward: the model has no layer",
+    ),
+    "a network in Sequential": (
+        lambda m, x: mr.Sequential(m.first, m.out),
+        TypeError,
+        r"layers\[0\]: got LSTM, .*minirnn\.Model\(rnn=\.\.\., out=\.\.\.\)",
+    ),
+    "Last of something else": (lambda m, x: mr.Last(m.out), TypeError, "^rnn: got Linear"),
+    "a name that a chain needs": (
+        lambda m, x: mr.Model(forward=m.out),
+        ValueError,
+        "^forward: a lay",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_what_does_not_fit_is_refused_by_the_name_of_its_layer(name, rng):
+    call, kind, message = WANTED[name]
+    layers = {"first": lstm(), "second": gru(2)}
+    model = mr.Model(**layers, out=linear())
+    with pytest.raises(kind, match=message):
+        call(model, rng.normal(size=(T, D, N)))
+
+
+def test_a_cache_older_than_the_parameters_is_refused(rng):
+    model = mr.Model(rnn=lstm(), out=linear())
+    ys, _, cache = model.forward(rng.normal(size=(T, D, N)))
+    model.out.parameters()[0].data = np.zeros((4, 2))
+    with pytest.raises(ValueError, match="cache: is older than the parameters"):
+        model.backward(cache, ys)
