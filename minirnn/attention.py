@@ -68,7 +68,7 @@ class Attention(Layer):
         memory = checks.real_numbers("memory", memory, queries.dtype, real)
         q, m = queries.copy(), memory.copy() if real is None else xp.where(real[:, None], memory, 0)
         c, a = _attend(q, m, real)
-        return c, AttentionCache(self, self._versions(), q, m, a) if want_cache else None
+        return c, AttentionCache(self, self._stamped(()), q, m, a) if want_cache else None
 
     @on_its_device
     def look(self, queries: Array, memory: Array, real: Array) -> Array:
@@ -109,6 +109,7 @@ class Attention(Layer):
         q, m, a = cache.queries, cache.memory, cache.weights
         xp, backend = array_module(q), backend_of(q)
         dc = checks.numbers("dcontext", dcontext, q.shape, q.dtype, backend)
+        self._went_back(cache)
         da = xp.einsum("thn,shn->tsn", dc, m)  # (5.3')
         dm = xp.einsum("tsn,thn->shn", a, dc)
         de = a * (da - (a * da).sum(axis=1, keepdims=True))  # (5.2')

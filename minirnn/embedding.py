@@ -67,6 +67,7 @@ class Embedding(StatelessLayer):
         shape = (*x.shape[:-1], self.size, x.shape[-1])
         dy = checks.numbers("dy", dy, shape, self._E.dtype, self._E.backend)
         columns = dy.swapaxes(-1, -2).reshape(-1, self.size).T
+        self._went_back(cache)
         with Parameter.changing:
             self._check_unchanged(cache)
             add_up_columns(columns, x.ravel(), self._E.grad.T)

@@ -72,7 +72,7 @@ class StatelessLayer(Layer):
         raise NotImplementedError
 
     def _cache(self, saved: Any, want_cache: bool) -> LayerCache | None:
-        return LayerCache(self, saved, self._versions()) if want_cache else None
+        return LayerCache(self, saved, self._stamped(self._versions())) if want_cache else None
 
     def _saved(self, cache: LayerCache) -> Any:
         """What `_cache` was given, if `cache` is this layer's and as new as its parameters."""
@@ -114,7 +114,9 @@ class Dropout(StatelessLayer):
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return `dy` with the same elements zero and the others scaled, in its shape."""
         mask = self._saved(cache)
-        return dy.copy() if mask is None else _like(mask, dy) * mask
+        dx = dy.copy() if mask is None else _like(mask, dy) * mask
+        self._went_back(cache)
+        return dx
 
 
 class Activation(StatelessLayer):
@@ -137,7 +139,9 @@ class Activation(StatelessLayer):
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return dy * f'(x), in the shape of `dy`."""
         y = self._saved(cache)
-        return _like(y, dy) * self.function.df(y)
+        dx = _like(y, dy) * self.function.df(y)
+        self._went_back(cache)
+        return dx
 
 
 class Sequential(StatelessLayer):
@@ -195,6 +199,7 @@ class Sequential(StatelessLayer):
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Run `dy`, in the shape of the output, through the layers from last to first."""
         dx, _ = chain.back(self._chain(), self._saved(cache), dy.copy(), None, want_dx=True)
+        self._went_back(cache)
         return dx
 
 

@@ -120,6 +120,7 @@ class Linear(StatelessLayer):
         with blas_alone_for(X, V.size * X.shape[1]), self.backend.products(self.precision):
             dVs = parallel(products, shares(X, X.shape[1], -(-LEAST // V.size)))
         db = None if self._b is None else dY.sum(axis=1, keepdims=True)
+        self._went_back(cache)
         with Parameter.changing:
             self._check_unchanged(cache)
             for dV in dVs:

@@ -145,7 +145,8 @@ class Model(Layer):
         if not want_cache:
             return y, new, None
         where = y.shape, y.dtype, backend_of(y)
-        return y, new, ModelCache(self, self._versions(), layers, caches, *where)
+        versions = self._stamped(self._versions())
+        return y, new, ModelCache(self, versions, layers, caches, *where)
 
     def backward(
         self,
@@ -180,7 +181,9 @@ class Model(Layer):
                 raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
             with cache.backend.active():
                 dys = cache.backend.xp.zeros(cache.shape, cache.dtype)
-        return chain.back(cache.layers, cache.caches, dys, dstate, want_dx)
+        back = chain.back(cache.layers, cache.caches, dys, dstate, want_dx)
+        self._went_back(cache)
+        return back
 
     def step(self, x_t: Array, state: State | None = None) -> tuple[Array, State]:
         """Run one step and keep nothing for `backward`: for sampling and streaming.

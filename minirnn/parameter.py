@@ -17,6 +17,7 @@ import numpy as np
 
 from . import checks
 from .backend import Array, Backend, array_module, on_its_device, to_host
+from .passes import Passing
 
 BLOCK = 1 << 17  # numbers; a few arrays of so many stay in the cache from one pass to the next
 
@@ -134,7 +135,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
 
 
-class Layer:
+class Layer(Passing):
     """Whatever owns parameters: recurrent networks, layers, sequences of layers, models."""
 
     def __repr__(self) -> str:
@@ -203,6 +204,8 @@ class Layer:
                 f"cache: comes from another layer ({cache.owner}) than this one ({self})"
             )
         self._check_unchanged(cache)
+        for watch in self._watches:
+            watch.look(self.parameters())
 
     def _check_unchanged(self, cache: Any) -> None:
         """Raise an error if parameters have changed since; also to be asked when gradients are added."""

@@ -214,6 +214,7 @@ class Recurrent(Stack):
             dys = checks.on_device("dys", dys, self.backend)
             dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
             dys = checks.real_numbers("dys", dys, self.dtype, cache.mask)
+        self._went_back(cache)
         return self._backward(cache, dys, final, want_dx)
 
     @on_its_device

@@ -58,9 +58,7 @@ class Stack(Layer):
     ) -> tuple[Array, State, Any]:
         random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
         xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
-        versions = (
-            self._versions()
-        )  # now, so that a step that another thread makes meanwhile is seen
+        versions = self._versions()  # now, so that a step of another thread's meanwhile is seen
         scans: list[tuple[Direction, Saved]] = []
         masks: list[Array | None] = []
         finals: list[State] = []
@@ -89,6 +87,7 @@ class Stack(Layer):
         if not want_cache:
             return x, new_state, None
         letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
+        versions = self._stamped(versions)
         return x, new_state, Cache(self, versions, letters, scan, scans, masks, mask, T, N)
 
     def _backward(
