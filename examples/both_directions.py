@@ -178,12 +178,11 @@ def learn(
     parameters = network.parameters()
     optimizer = mr.Adam(parameters, lr=mr.CosineWarmup(lr, steps, steps // 20))
     for step, batch in enumerate(islice(batches, steps), start=1):
-        ys, _, cache = network.rnn.forward(batch.x, lengths=batch.lengths)
-        scores, out_cache = network.out.forward(ys)
+        scores, _, cache = network.forward(batch.x, lengths=batch.lengths)
         loss, dscores = mr.softmax_cross_entropy(scores, batch.targets, batch.weights)
 
         optimizer.zero_grad()
-        network.rnn.backward(cache, network.out.backward(out_cache, dscores))
+        network.backward(cache, dscores)
         mr.clip_grad_norm(parameters, 1.0)
         optimizer.step()
         yield step, float(loss)
@@ -191,8 +190,7 @@ def learn(
 
 def probabilities(network: Network, batch: Batch) -> Values:
     """Return (T, answers, N), how likely the network takes each answer to be."""
-    ys, _, _ = network.rnn.forward(batch.x, lengths=batch.lengths)
-    scores, _ = network.out.forward(ys)
+    scores, _, _ = network.forward(batch.x, lengths=batch.lengths, want_cache=False)
     T, K, N = scores.shape
     p = mr.next_token_probabilities(scores.swapaxes(0, 1).reshape(K, -1))
     return p.reshape(K, T, N).swapaxes(0, 1)

@@ -151,7 +151,7 @@ def write(parts: Parts, x: Values, width: int) -> tuple[list[str], Values]:
 
     def step(tokens: Values, state: Any) -> tuple[Values, Any]:
         y, state = parts.rnn.step(tokens, state)
-        return parts.out.forward(y)[0], state
+        return parts.out.forward(y, want_cache=False)[0], state
 
     state, _ = look(parts, x)
     start = mr.to_device(np.full(x.shape[1], START), parts.rnn.backend.name)

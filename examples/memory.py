@@ -167,8 +167,9 @@ def train(setting: Setting, task: Task, T: int, options: argparse.Namespace) -> 
 
         if step % CHECK == 0 or step == options.steps:
             x, targets = (mr.to_device(part, options.device) for part in task.batch(T, JUDGED, rng))
-            ys, _, _ = rnn.forward(x)
-            loss = float(task.loss(out.forward(ys[-task.answers :])[0], targets)[0])
+            ys, _, _ = rnn.forward(x, want_cache=False)
+            scores, _ = out.forward(ys[-task.answers :], want_cache=False)
+            loss = float(task.loss(scores, targets)[0])
             if loss < task.solved:
                 break
     return Run(rnn, step, loss)

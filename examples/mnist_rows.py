@@ -64,22 +64,22 @@ def main() -> None:
     network = command_line.CELLS[options.cell]
     rnn = network(columns, setting.hidden, bidirectional=True, **where)
     out = mr.Sequential(mr.Dropout(DROPOUT), mr.Linear(rnn.output_size, K, **where))
-    learn(rnn, out, train, setting, where["rng"])
+    model = mr.Model(rnn=mr.Last(rnn), out=out)  # scores (K, N) from the last states alone
+    learn(model, train, setting, options.device, where["rng"])
 
-    p = probabilities(rnn, out, test.images)
+    p = probabilities(model, test.images, options.device)
     report(p, test.labels)
-    draw(p, test, rows_read(rnn, out, test.images[0]), options)
+    draw(p, test, rows_read(model, test.images[0], options.device), options)
 
 
 def learn(
-    rnn: mr.Recurrent,
-    out: mr.Sequential,
+    model: mr.Model,
     train: digits.Digits,
     setting: Setting,
+    device: str,
     rng: np.random.Generator,
 ) -> None:
     """Train: every epoch sees each picture once, a little moved."""
-    model = mr.Model(rnn=rnn, out=out)
     mr.summary(model)
     N = len(train.labels)
     steps = setting.epochs * -(-N // setting.batch)
@@ -92,14 +92,13 @@ def learn(
         for batch in batches(N, setting.batch, rng):
             images = moved(train.images[batch], setting.shift, rng)
             x, labels = (
-                mr.to_device(part, rnn.backend.name)
-                for part in (as_steps(images), train.labels[batch])
+                mr.to_device(part, device) for part in (as_steps(images), train.labels[batch])
             )
-            scores, caches = forward(rnn, out, x, dropout_rng=rng)
+            scores, _, cache = model.forward(x, dropout_rng=rng)
             loss, dscores = mr.softmax_cross_entropy(scores, labels)
 
             optimizer.zero_grad()
-            backward(rnn, out, caches, dscores)
+            model.backward(cache, dscores)
             optimizer.step()
 
             total += float(loss) * len(batch)
@@ -126,43 +125,21 @@ def as_steps(images: Values) -> Values:
     return images.transpose(1, 2, 0)
 
 
-def forward(
-    rnn: mr.Recurrent,
-    out: mr.Sequential,
-    x: Values,
-    lengths: Values | None = None,
-    dropout_rng: np.random.Generator | None = None,
-) -> tuple[Values, tuple[Any, Any]]:
-    """Read rows (T, D, N), and return scores (K, N) from the last states alone, and the caches."""
-    _, state, cache = rnn.forward(x, lengths=lengths, dropout_rng=dropout_rng)
-    scores, out_cache = out.forward(rnn.last(state), dropout_rng=dropout_rng)
-    return scores, (cache, out_cache)
-
-
-def backward(
-    rnn: mr.Recurrent, out: mr.Sequential, caches: tuple[Any, Any], dscores: Values
-) -> Any:
-    """Go back from the scores to the last states, and from there through all rows; return dx."""
-    cache, out_cache = caches
-    dlast = out.backward(out_cache, dscores)
-    dx, _ = rnn.backward(cache, dstate=rnn.last_backward(dlast))
-    return dx
-
-
-def probabilities(rnn: mr.Recurrent, out: mr.Sequential, images: Values) -> Values:
+def probabilities(model: mr.Model, images: Values, device: str) -> Values:
     """Return how sure the network is of each digit, for each picture: (K, N)."""
-    parts = [
-        forward(rnn, out, mr.to_device(as_steps(images[start : start + 500]), rnn.backend.name))[0]
-        for start in range(0, len(images), 500)
-    ]
-    return np.concatenate([mr.next_token_probabilities(scores) for scores in parts], axis=1)
+    parts = []
+    for start in range(0, len(images), 500):
+        x = mr.to_device(as_steps(images[start : start + 500]), device)
+        scores, _, _ = model.forward(x, want_cache=False)
+        parts.append(mr.next_token_probabilities(scores))
+    return np.concatenate(parts, axis=1)
 
 
-def rows_read(rnn: mr.Recurrent, out: mr.Sequential, image: Values) -> Values:
+def rows_read(model: mr.Model, image: Values, device: str) -> Values:
     """Return the probabilities of one picture's first row, its first two and so on: (K, rows)."""
     rows = len(image)
-    x = as_steps(np.repeat(image[None], rows, axis=0))
-    scores, _ = forward(rnn, out, mr.to_device(x, rnn.backend.name), lengths=np.arange(1, rows + 1))
+    x = mr.to_device(as_steps(np.repeat(image[None], rows, axis=0)), device)
+    scores, _, _ = model.forward(x, lengths=np.arange(1, rows + 1), want_cache=False)
     return mr.next_token_probabilities(scores)
 
 

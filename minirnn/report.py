@@ -29,16 +29,39 @@ def summary(model: Layer) -> int:
     return total
 
 
-def explain(rnn: Recurrent, x: Array = None) -> str:
-    """Say which scan of `rnn` will run, why not a faster one, and what happens to `x`, if given.
+def explain(model: Layer, x: Array = None) -> str:
+    """Say which scan will run, why not a faster one, and what happens to `x`, if given.
 
     Args:
-        rnn: a recurrent network.
-        x: what it is to read, (T, D, N) numbers or (T, N) tokens.
+        model: a recurrent network, or what is made of some: each is explained by its name.
+        x: what `model` is to read, (T, D, N) numbers or (T, N) tokens; only if it is, or begins with, a
+            recurrent network.
 
     Raises:
+        TypeError: `model` is no layer.
         ValueError, TypeError: `x` is not what the network reads.
     """
+    if not isinstance(model, Layer):
+        raise TypeError(f"model: got {type(model).__name__}, want a network or a model")
+    named = model.named_layers().items()
+    networks = [(name, layer) for name, layer in named if isinstance(layer, Recurrent)]
+    if not networks:
+        return f"{model!r} has no recurrent network, and so no scan"
+    first = model
+    while not isinstance(first, Recurrent) and first.children():
+        first = next(iter(first.children().values()))
+    if x is not None and not isinstance(first, Recurrent):
+        raise ValueError(
+            f"x: {type(model).__name__} begins with {first!r}, which has no scan; want None"
+        )
+    lines = []
+    for name, rnn in networks:
+        given = x if rnn is first else None
+        lines += [f"{name}: {line}" if name else line for line in _explained(rnn, given)]
+    return "\n".join(lines)
+
+
+def _explained(rnn: Recurrent, x: Array) -> list[str]:
     lines = [repr(rnn), f"{rnn.scan.name} scan: {rnn.scan_reason}"]
     if x is not None:
         x = checks.columns_or_tokens("x", x, ("T",), rnn.input_size, rnn.backend)
@@ -55,4 +78,4 @@ def explain(rnn: Recurrent, x: Array = None) -> str:
             if len(columns) > 1:
                 sizes = " + ".join(str(own.stop - own.start) for own in columns)
                 lines.append(f"{len(columns)} threads, with {sizes} sequences of the batch")
-    return "\n".join(lines)
+    return lines

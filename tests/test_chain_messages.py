@@ -93,3 +93,18 @@ def test_a_cache_older_than_the_parameters_is_refused(rng):
     model.out.parameters()[0].data = np.zeros((4, 2))
     with pytest.raises(ValueError, match="cache: is older than the parameters"):
         model.backward(cache, ys)
+
+
+def test_a_model_is_explained_network_by_network(rng):
+    model = mr.EncoderDecoder(5, 4, 3, rng=0, scan="generic")
+    said = mr.explain(model, rng.integers(0, 5, (T, N))).splitlines()
+    assert [line.partition(": ")[0] for line in said] == ["encoder"] * 3 + ["decoder"] * 2
+    assert said[1].startswith('encoder: generic scan: because scan="generic"')
+    assert "columns of U are picked" in said[2]
+    last = mr.Model(rnn=mr.Last(lstm()), out=linear())
+    assert mr.explain(last).startswith("rnn: LSTM(tanh): 3 -> 2")
+    assert "has no recurrent network" in mr.explain(linear())
+    with pytest.raises(ValueError, match=r"x: LanguageModel begins with Embedding.*want None"):
+        mr.explain(mr.LanguageModel(5, 4, embedding=2), np.zeros((T, N), int))
+    with pytest.raises(TypeError, match="model: got list, want a network or a model"):
+        mr.explain([lstm()])

@@ -1,4 +1,4 @@
-"""Reading digits row by row: the gradient from the last state, the pictures on their way, the result."""
+"""Reading digits row by row: the pictures on their way, and the result."""
 
 import re
 
@@ -14,29 +14,6 @@ import minirnn as mr
 @pytest.fixture
 def mnist_rows(example):
     return example("mnist_rows")
-
-
-@pytest.mark.parametrize("lengths", [None, [5, 1, 3]], ids=["whole", "cut"])
-@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
-def test_gradient_goes_from_the_last_state_to_all_rows(cell, lengths, mnist_rows, rng):
-    rnn = getattr(mr, cell)(4, 3, bidirectional=True, dtype="float64", rng=rng)
-    out = mr.Sequential(mr.Dropout(0.5), mr.Linear(6, 10, dtype="float64", rng=rng))
-    labels = np.array([3, 9, 0])
-
-    def forward(x):
-        scores, caches = mnist_rows.forward(rnn, out, x, lengths, dropout_rng=1)
-        loss, dscores = mr.softmax_cross_entropy(scores, labels)
-        return loss, (caches, dscores)
-
-    def backward(saved):
-        return {"x": mnist_rows.backward(rnn, out, *saved)}
-
-    parameters = mr.Model(rnn=rnn, out=out).parameters()
-    x = mnist_rows.as_steps(rng.normal(size=(3, 5, 4)))
-    report = mr.gradcheck(forward, backward, parameters, x=x)
-    assert report.worst <= 1e-12
-    assert report.rows[0].name == "x"
-    assert min(row.largest for row in report.rows) > 0
 
 
 def test_a_step_is_a_row(mnist_rows, rng):
@@ -72,15 +49,16 @@ def test_pictures_are_moved_to_every_place_alike(mnist_rows, rng):
 def test_pictures_are_read_in_parts_as_if_at_once(mnist_rows, rng):
     rnn = mr.GRU(4, 5, bidirectional=True, dtype="float64", rng=rng)
     out = mr.Sequential(mr.Dropout(0.5), mr.Linear(10, 10, dtype="float64", rng=rng))
+    model = mr.Model(rnn=mr.Last(rnn), out=out)
     images = rng.random((1003, 6, 4))
-    p = mnist_rows.probabilities(rnn, out, images)
+    p = mnist_rows.probabilities(model, images, "cpu")
     assert p.shape == (10, 1003)
-    one = mnist_rows.rows_read(rnn, out, images[777])
+    one = mnist_rows.rows_read(model, images[777], "cpu")
     assert one[:, -1] == pytest.approx(p[:, 777], abs=1e-12)
     for row in range(6):  # what is below is not looked at, from above or from below
         part = images[777:778, : row + 1]
         assert one[:, row] == pytest.approx(
-            mnist_rows.probabilities(rnn, out, part)[:, 0], abs=1e-12
+            mnist_rows.probabilities(model, part, "cpu")[:, 0], abs=1e-12
         )
 
 
