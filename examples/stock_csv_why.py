@@ -114,6 +114,7 @@ def go_on(release: Release, run: Run, seed: int, task: Task, options: argparse.N
     optimizer = mr.Adam(network.model.parameters(), lr=release.lr)
     if release.memory == "kept":
         optimizer.load_state_dict(run.optimizer.state_dict())
+        optimizer.lr = release.lr  # not the rate of before
     return learn(network, optimizer, SLIDE, task, rng, options)
 
 

@@ -1,12 +1,10 @@
 """minirnn: recurrent networks from scratch, on NumPy and CuPy."""
 
 from .attention import Attention
-from .average import Average
 from .backend import to_device, to_host
 from .cache import Cache
 from .cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from .checkpoint import load, save
-from .clip import clip_grad_norm, clip_grad_value
 from .decoding import beam_search, greedy_search
 from .embedding import Embedding, OneHot
 from .gradcheck import gradcheck
@@ -17,13 +15,24 @@ from .linear import Linear
 from .losses import mse, softmax_cross_entropy
 from .model import Model
 from .networks import GRU, LSTM, RNN
-from .optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from .optim import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Average,
+    Constant,
+    CosineWarmup,
+    RMSprop,
+    StepDecay,
+    clip_grad_norm,
+    clip_grad_value,
+)
 from .parameter import Layer, Parameter
 from .pool import threads
 from .recurrent import Recurrent
 from .report import explain, summary
 from .sampling import generate, next_token_probabilities, sample_token
-from .schedules import Constant, CosineWarmup, StepDecay
 from .seq2seq import EncoderDecoder
 
 __all__ = [

@@ -31,7 +31,7 @@ from numpy.lib import format as npy
 
 from .backend import array_module, to_host
 from .data import MinMaxScaler, Vocabulary
-from .schedules import Constant, CosineWarmup, StepDecay
+from .optim.schedules import Constant, CosineWarmup, StepDecay
 
 Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]]  # by the names of their members
 

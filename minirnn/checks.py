@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -209,12 +209,29 @@ def castable(name: str, value: Any, like: Any) -> Array:
     return array
 
 
-def saved_values(name: str, values: Any, own: Mapping[str, Any]) -> None:
-    """Raise an error unless `values` has just the names of `own`, each fit for what is there."""
+class Unmatched(NamedTuple):
+    """What `load_state_dict` has not used: parameters without a value, values without a parameter."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def mapping(name: str, values: Any) -> None:
+    """Raise a TypeError unless `values` has values by name."""
     if not isinstance(values, Mapping):
         raise TypeError(f"{name}: got {type(values).__name__}, want arrays by name")
-    missing, unknown = own.keys() - values.keys(), values.keys() - own.keys()
-    if missing or unknown:
-        raise ValueError(f"{name}: missing {sorted(missing)}, unknown {sorted(unknown)}")
-    for key, like in own.items():
-        castable(f"{name}[{key!r}]", values[key], like)
+
+
+def saved_values(name: str, values: Any, own: Mapping[str, Any], strict: bool = True) -> Unmatched:
+    """Raise an error unless `values` are fit for what is there under their names.
+
+    If `strict`, they have to have just the names of `own`. Returns what only one of them has.
+    """
+    mapping(name, values)
+    missing = sorted(own.keys() - values.keys())
+    unknown = sorted(values.keys() - own.keys(), key=str)
+    if strict and (missing or unknown):
+        raise ValueError(f"{name}: missing {missing}, unknown {unknown}")
+    for key in own.keys() & values.keys():
+        castable(f"{name}[{key!r}]", values[key], own[key])
+    return Unmatched(missing, unknown)

@@ -45,20 +45,11 @@ def softmax_cross_entropy(
         raise ValueError(f"targets: got shape {targets.shape}, want {shape}")
     if scores.dtype.kind not in "fc":
         raise TypeError(f"scores: got {scores.dtype}, want floating-point numbers")
-    real = scores.real.dtype
     used = None
     w: Any = 1 / max(1, targets.size)
     if weights is not None:
-        w = checks.on_device("weights", weights, backend).astype(real)
-        if w.shape != shape:
-            raise ValueError(f"weights: got shape {w.shape}, want {shape}")
-        checks.not_negative("weights", w)
-        used = w != 0
+        w, used = _shares(weights, shape, scores)
         scores = xp.where(used[..., None, :], scores, 0)
-        least = xp.finfo(real).tiny
-        if w.size:  # to at most 1, so that no sum overflows
-            w = _over(w, w.max(), least)
-        w = _over(w, w.sum(), least)  # all-zero weights stay zero
     targets = checks.tokens("targets", targets, K, used, look=False)
     # The scores may be many: few passes over them, and none by parts, since those of `Linear` do not
     # lie step by step in memory. The gradient lies as they do, also where CuPy would choose otherwise.
@@ -113,21 +104,37 @@ def _gradient(p: Array, total: Array, w: Any, rows: Array, targets: Array) -> No
     p -= (rows == targets).astype(p.dtype) * w
 
 
+def _shares(weights: Array, shape: tuple[int, ...], like: Array) -> tuple[Array, Array]:
+    """w / Σ w, of the real dtype of `like` and where it is, and where w is not 0; zero if all are."""
+    xp, real = array_module(like), like.real.dtype
+    w = checks.of_shape("weights", checks.on_device("weights", weights, backend_of(like)), shape)
+    w = checks.real_numbers("weights", w, real)
+    checks.not_negative("weights", w)
+    used, least = w != 0, xp.finfo(real).tiny
+    if w.size:  # to at most 1, so that no sum overflows
+        w = _over(w, w.max(), least)
+    return _over(w, w.sum(), least), used
+
+
 @on_its_device
-def mse(pred: Array, target: Array) -> tuple[Any, Array]:
-    """Mean of the squared error over all elements.
+def mse(pred: Array, target: Array, weights: Array | None = None) -> tuple[Any, Array]:
+    """Mean of the squared error over all elements; with weights, Σ w · (mean over rows) / Σ w.
 
     Args:
-        pred: any shape.
+        pred: any shape; with weights (T, K, N) or (K, N), K rows for each step of each sequence,
+            or (N,), K being 1.
         target: of the same shape; nothing is broadcast, since (N, 1) against (N,) would silently
             compare everything with everything.
+        weights: (T, N) or (N,), 0 or more; None is 1 everywhere. Where the weight is 0, neither the
+            prediction nor the target is looked at: this is how padding is left out.
 
     Returns:
-        The loss, a scalar of the array module, and 2 · (pred - target) / size.
+        The loss, a scalar of the array module (0 where all weights are), and its gradient, in the shape
+        of `pred`: 2 · (pred - target) / size, or w / Σ w · 2 · (pred - target) / K.
 
     Raises:
-        ValueError: the shapes differ, or are empty.
-        TypeError: `pred` or `target` is not an array.
+        ValueError: the shapes differ, do not fit, or are empty; on the host, negative weights.
+        TypeError: `pred` or `target` is not an array, or not of numbers.
     """
     if not hasattr(pred, "shape"):
         raise TypeError(f"pred: got {type(pred).__name__}, want an array (forward gives a pair)")
@@ -139,12 +146,27 @@ def mse(pred: Array, target: Array) -> tuple[Any, Array]:
         raise ValueError(f"pred: got shape {pred.shape}, which has no elements to average over")
     if pred.dtype.kind not in "fc":
         pred = pred.astype(xp.result_type(target.dtype, xp.float32))
-    squares, gradient = _squares(pred, target, pred.size)
-    return squares.mean(), gradient
+    if weights is None:
+        squares, gradient = _squares(pred, target, pred.size, None, None)
+        return squares.mean(), gradient
+    if pred.ndim not in (1, 2, 3):
+        raise ValueError(f"pred: got shape {pred.shape} with weights, want (T, K, N) or (K, N)")
+    K = 1 if pred.ndim == 1 else pred.shape[-2]
+    w, used = _shares(weights, (*pred.shape[:-2], pred.shape[-1]), pred)
+    if pred.ndim > 1:
+        w, used = w[..., None, :], used[..., None, :]
+    squares, gradient = _squares(pred, target, K, w, used)
+    return squares.sum() / K, gradient
 
 
 @one_kernel
-def _squares(pred: Array, target: Array, size: int) -> tuple[Array, Array]:
+def _squares(
+    pred: Array, target: Array, size: int, w: Array | None, used: Array | None
+) -> tuple[Array, Array]:
     """The square of each error, and the gradient of their mean."""
+    if used is not None:
+        where = array_module(pred).where
+        pred, target = where(used, pred, 0), where(used, target, 0)
     difference = pred - target.astype(pred.dtype)
-    return difference * difference, 2 * difference / size
+    squares, gradient = difference * difference, 2 * difference / size
+    return (squares, gradient) if w is None else (squares * w, gradient * w)

@@ -11,15 +11,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from . import checks
-from .backend import Array, Backend, array_module, on_its_device, to_host
+from .backend import Array, Backend, on_its_device, to_host
 from .passes import Passing
-
-BLOCK = 1 << 17  # numbers; a few arrays of so many stay in the cache from one pass to the next
 
 
 class Storage:
@@ -48,12 +46,15 @@ class Parameter:
             ``data[...]`` goes unseen: assign instead.)
         blocks: names of the equal blocks of rows, such as ``("i", "f", "o", "g")``; may be empty.
         replaced: how many of all parameters have another array in their place now, see `replaced_by`.
+        moved: how often any parameter was placed, frozen or set free, for those that keep such places.
         changing: a lock, the same for all, to be held while gradients are added to or values change:
             ``+=`` alone loses what another thread adds meanwhile.
     """
 
     replaced = 0
+    moved = 0
     changing = RLock()  # as the handler of a signal may train, too
+    _frozen = False
 
     def __init__(
         self, name: str, value: Array, backend: Backend, blocks: Sequence[str] = ()
@@ -70,6 +71,7 @@ class Parameter:
     @on_its_device
     def place(self, storage: Storage, start: int, value: Array) -> None:
         """Move to `storage`, from element `start` on, with `value`, of the same shape, as the data."""
+        Parameter.moved += 1
         self.storage, self.start, self.stop = storage, start, start + self.size
         self._view()
         self._data[...] = self.backend.put(value)
@@ -94,6 +96,16 @@ class Parameter:
     def data(self, value: Array) -> None:
         self._set(self.name, self._data, value)
         self.version += 1
+
+    @property
+    def frozen(self) -> bool:
+        """Whether optimizers and clipping leave it out. It still gets a gradient."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        Parameter.moved += 1
+        self._frozen = bool(frozen)
 
     @property
     def grad(self) -> Array:
@@ -175,21 +187,40 @@ class Layer(Passing):
                 with p.backend.active():
                     p.grad[...] = 0
 
+    def freeze(self) -> None:
+        """Have optimizers and clipping leave all parameters out, until `unfreeze`."""
+        for p in self.parameters():
+            p.frozen = True
+
+    def unfreeze(self) -> None:
+        """Have all parameters trained again."""
+        for p in self.parameters():
+            p.frozen = False
+
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all parameters on the host, by name."""
         return {name: to_host(p.data).copy() for name, p in self.named_parameters().items()}
 
-    def load_state_dict(self, values: Mapping[str, Array]) -> None:
-        """Set all parameters by name; nothing is changed unless everything fits.
+    def load_state_dict(self, values: Mapping[str, Array], strict: bool = True) -> checks.Unmatched:
+        """Set parameters by name; nothing is changed unless everything fits.
+
+        Args:
+            values: as from `state_dict`, each of its parameter's shape.
+            strict: all names have to be there, and no other. Without, what is there is taken.
+
+        Returns:
+            The names of parameters that `values` has nothing for, and of values that are no
+            parameter's: ``missing_keys`` and ``unexpected_keys``, as in PyTorch.
 
         Raises:
-            ValueError: a name is missing or unknown, or a shape differs.
+            ValueError: a shape differs; if `strict`, a name is missing or unknown.
             TypeError: values that are not real numbers.
         """
         own = self.named_parameters()
-        checks.saved_values("values", values, own)
-        for name, p in own.items():
-            p.data = values[name]
+        unmatched = checks.saved_values("values", values, own, strict)
+        for name in own.keys() - set(unmatched.missing_keys):
+            own[name].data = values[name]
+        return unmatched
 
     def _versions(self) -> tuple[int, ...]:
         """What a cache remembers of the parameters, to know when it is older than they."""
@@ -228,41 +259,6 @@ def named_children(children: Mapping[str, Layer]) -> dict[str, Parameter]:
                     raise ValueError(f"layers: two parameters would be named {prefix}.{name}")
                 found[f"{prefix}.{name}"] = p
     return found
-
-
-class Stretch(NamedTuple):
-    """Parameters that follow one another in one storage."""
-
-    data: Array
-    grad: Array
-    own: slice  # where these are in arrays that hold all parameters of the optimizer
-
-
-def stretches(parameters: Sequence[Parameter]) -> list[Stretch]:
-    """Join parameters that lie side by side, in the order given."""
-    found: list[Stretch] = []
-    first: Parameter | None = None
-    total = 0
-    for k, p in enumerate(parameters):
-        first = first or p
-        total += p.size
-        after = parameters[k + 1] if k + 1 < len(parameters) else None
-        if after is None or after.storage is not p.storage or after.start != p.stop:
-            place, size = slice(first.start, p.stop), p.stop - first.start
-            own = slice(total - size, total)
-            found.append(Stretch(p.storage.data[place], p.storage.grad[place], own))
-            first = None
-    return found
-
-
-def blocks(array: Array, own: slice) -> list[slice]:
-    """Cut the part `own` of `array` into blocks, each to be done with before the next is touched.
-
-    It is one block if `array` is on a device, where every pass over a block has to be launched.
-    """
-    size = BLOCK if array_module(array) is np else array.size
-    starts = range(own.start, own.stop, size)
-    return [slice(start, min(start + size, own.stop)) for start in starts]
 
 
 def check_parameters(parameters: Sequence[Parameter]) -> list[Parameter]:

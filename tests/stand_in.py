@@ -42,6 +42,7 @@ FUNCTIONS = {  # with the keywords that may be used
     "ones": "dtype",
     "result_type": "",
     "take": "axis",
+    "vdot": "",
     "zeros": "dtype",
     "zeros_like": "dtype",
 }

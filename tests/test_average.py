@@ -65,7 +65,7 @@ def test_parameters_are_themselves_again_even_after_an_error(rng):
         raise KeyError
     assert all_same_bits(model.state_dict(), own)
     assert all_same_bits(average.state_dict(), averaged)
-    del averaged["steps"]
+    del averaged["steps"], averaged["decay"]
     assert all_same_bits(within, averaged)
 
 
@@ -94,9 +94,9 @@ def test_saved_and_loaded_it_goes_on_to_the_same_bits(rng):
         walk(model, rng)
         average.update()
     state = average.state_dict()
-    assert list(state) == ["steps", *model.named_parameters()]
+    assert list(state) == ["steps", "decay", *model.named_parameters()]
     assert state["steps"] == 5
-    other = mr.Average(model.parameters(), 0.99)
+    other = mr.Average(model.parameters(), 0.5)
     other.load_state_dict(state)
     for value in state.values():
         value[...] = 0  # what was given and taken is not shared
@@ -116,6 +116,7 @@ def test_saved_and_loaded_it_goes_on_to_the_same_bits(rng):
         (lambda s: s.update({"out.b": 1j * s["out.b"]}), TypeError, r"'out\.b'\]: got complex"),
         (lambda s: s.update(steps=np.array(-1)), ValueError, r"state\['steps'\]: got -1, want 0"),
         (lambda s: s.update(steps=np.array(1.5)), TypeError, r"state\['steps'\]: got float64"),
+        (lambda s: s.update(decay=np.array(1.0)), ValueError, r"state\['decay'\]: got 1\.0, want"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(rng, change, error, message):
@@ -124,7 +125,7 @@ def test_a_state_that_does_not_fit_changes_nothing(rng, change, error, message):
     walk(model, rng)
     average.update()
     before = average.state_dict()
-    state = {name: value + 1 for name, value in before.items()}
+    state = {name: value + (name != "decay") for name, value in before.items()}
     change(state)
     with pytest.raises(error, match=message):
         average.load_state_dict(state)

@@ -19,7 +19,7 @@ def chapter(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("page", "module", "lines"), [("losses", "losses", 7), ("optimizers", "optim", 13)]
+    ("page", "module", "lines"), [("losses", "losses", 7), ("optimizers", "optim/rules", 13)]
 )
 def test_lines_beside_the_maths_are_lines_of_the_code(page, module, lines):
     code = (ROOT / "minirnn" / f"{module}.py").read_text()

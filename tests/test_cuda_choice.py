@@ -94,7 +94,7 @@ def test_where_kernels_cannot_run_is_said():
         ("persistent", "persistent_plan.py"),
         ("persistent tf32", "in_precision.py"),
         ("persistent tf32", "../backend.py"),
-        ("elementwise", "../optim.py"),
+        ("elementwise", "../optim/rules.py"),
     ],
 )
 def test_a_proof_is_of_the_sources_as_they_are(kernels, file, monkeypatch):

@@ -19,8 +19,8 @@ def test_losses(shape, weights, device):
     def work(on):
         scores = on.normal(*shape[:-1], 5, 3)
         w = None if weights is None else on.put(on.rng.integers(0, 3, shape) * (weights == "some"))
-        x, y = on.normal(*shape), on.normal(*shape)
-        return mr.softmax_cross_entropy(scores, on.tokens(5, *shape), w), mr.mse(x, y)
+        x, y = on.normal(*scores.shape), on.normal(*scores.shape)
+        return mr.softmax_cross_entropy(scores, on.tokens(5, *shape), w), mr.mse(x, y, w)
 
     same(work, device)
 

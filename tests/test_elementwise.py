@@ -17,9 +17,10 @@ from devices import NEEDS_DEVICE, Place, grads, same
 from test_device_training import OPTIMIZERS
 
 import minirnn as mr
-from minirnn import clip, losses, optim
+from minirnn import losses
 from minirnn.kernels import elementwise
 from minirnn.kernels.elementwise import fuses, fusing
+from minirnn.optim import clip, rules
 
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel(elementwise.NAME, elementwise.PART)]
 
@@ -63,12 +64,13 @@ STEP = {
     "zero_grad": (1, 1),
     "output layer backward": (5, 5),  # two products, the sum for the bias, two additions
     "network backward": (6, 6),  # zeros; dh and dc of the start; dU, dW, db added to .grad
-    "clip_grad_norm": (11, 6),
+    "clip_grad_norm": (10, 6),
     "Adam": (12, 1),
 }
 OTHERS = {
     "weighted loss": (28, 16),
     "mse": (6, 2),
+    "weighted mse": (19, 9),
     "clip_grad_value": (1, 1),
     "SGD": (2, 1),
     "momentum": (4, 1),
@@ -108,6 +110,7 @@ def test_a_training_step_is_few_kernels_and_waits_for_nothing(fused, stand_in):
         count("clip_grad_norm", mr.clip_grad_norm, parameters, 1.0)
         count("weighted loss", mr.softmax_cross_entropy, scores, targets, targets)
         count("mse", mr.mse, pred, pred)
+        count("weighted mse", mr.mse, pred, pred, targets[0])
         count("clip_grad_value", mr.clip_grad_value, parameters, 1.0)
         for name, optimizer in optimizers.items():
             count(name, optimizer.step)
@@ -132,7 +135,7 @@ def test_losses(weights, dtype, bar, fused_device):
             mr.softmax_cross_entropy(scores, on.tokens(K, *shape), w),
             mr.softmax_cross_entropy(last, on.tokens(K, 3)),
         ]
-        return losses, mr.mse(scores, on.normal(*scores.shape))
+        return losses, mr.mse(scores, on.normal(*scores.shape), w)
 
     same(work, fused_device, bar=bar)
 
@@ -199,7 +202,7 @@ def test_cupy_makes_kernels_of_them_that_compute_the_same(dtype, cupy, stand_in,
     with fusing(True):
         train_with_everything(Place("cuda:0"), dtype)
     functions = {function for function, _ in calls}
-    sources = "".join(inspect.getsource(module) for module in (losses, clip, optim))
+    sources = "".join(inspect.getsource(module) for module in (losses, clip, rules))
     assert len(functions) == sources.count("@one_kernel")
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr("cupy._core._kernel.ElementwiseKernel", Kernel)
@@ -225,7 +228,7 @@ def train_with_everything(on, dtype):
     targets = on.tokens(4, 7, 3)
     for weights in (None, targets, targets * 0):
         mr.softmax_cross_entropy(scores, targets, weights)
-    mr.mse(scores, scores)
+        mr.mse(scores, scores, weights)
     mr.mse(scores, on.normal(7, 4, 3))
     optimizers = [make(layer.parameters(), 0.1) for make in OPTIMIZERS.values()]
     for scale in (0.1, 1.0, 0.0, np.inf):

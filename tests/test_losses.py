@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from helpers import same_bits, unchanged
+from helpers import gradients, same_bits, unchanged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
+from minirnn.data import pad, real_steps
 
 quick = settings(max_examples=50, deadline=None, derandomize=True)
 sizes = st.integers(1, 5)
@@ -244,6 +245,93 @@ def test_the_gradient_of_mse_is_exact():
     report = mr.gradcheck(lambda pred: mr.mse(pred, target), lambda d: {"pred": d}, pred=pred)
     assert [row.name for row in report.rows] == ["pred"]
     assert report.worst <= 1e-12, report
+
+
+@quick
+@given(T=sizes, K=sizes, N=sizes, seed=seeds)
+def test_weighted_mse_is_that_of_a_plain_loop(T, K, N, seed):
+    pred, _, weights = example(T, K, N, seed)
+    target = pred[::-1] + 1
+    each = [
+        (weights[t, n], sum((pred[t, k, n] - target[t, k, n]) ** 2 for k in range(K)) / K)
+        for t, n in np.ndindex(T, N)
+    ]
+    plain = sum(w * square for w, square in each) / sum(w for w, _ in each)
+    assert mr.mse(pred, target, weights)[0] == pytest.approx(plain, rel=1e-12)
+    assert mr.mse(pred, target, 0 * weights + 7)[0] == pytest.approx(mr.mse(pred, target)[0])
+    np.testing.assert_allclose(mr.mse(pred, target, 0 * weights + 7)[1], mr.mse(pred, target)[1])
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (4, 5), (5,)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_weight_zero_leaves_padding_out_of_mse(shape, dtype):
+    rng = np.random.default_rng(8)
+    pred, target = rng.standard_normal((2, *shape))
+    weights = rng.uniform(0.1, 2, (*shape[:-2], shape[-1]))
+    weights[..., 3:] = 0
+    report = mr.gradcheck(lambda p: mr.mse(p, target, weights), lambda d: {"p": d}, p=pred)
+    assert report.worst <= 1e-12, report
+    pred, target = pred.astype(dtype), target.astype(dtype)
+    loss, dpred = mr.mse(pred, target, weights)
+    spoiled = np.array([pred, target])
+    spoiled[..., 3:] = np.array([np.nan, np.inf], dtype)[:, *[None] * len(shape)]
+    with unchanged(spoiled, weights):
+        spoiled_loss, spoiled_dpred = mr.mse(*spoiled, weights)
+    assert same_bits(spoiled_loss, loss)
+    assert same_bits(spoiled_dpred, dpred)
+    assert not dpred[..., 3:].any()
+    assert loss == pytest.approx(mr.mse(pred[..., :3], target[..., :3], weights[..., :3])[0])
+    nothing, zero = mr.mse(*spoiled, 0 * weights)
+    assert nothing == 0
+    assert same_bits(zero, np.zeros_like(pred))
+
+
+@pytest.mark.parametrize(
+    ("pred", "weights", "error", "message"),
+    [
+        ((3, 4, 2), np.ones((3, 4, 2)), ValueError, r"weights: got .*\(3, 4, 2\), want \(3, 2\)"),
+        ((3, 4, 2), np.ones((2, 3)), ValueError, r"weights: got shape \(2, 3\), want \(3, 2\)"),
+        ((4, 2), np.ones((4, 2)), ValueError, r"weights: got shape \(4, 2\), want \(2\)"),
+        ((3, 4, 2), bad_weight(-1), ValueError, r"weights: got -1\.0, want 0 or more"),
+        ((3, 4, 2), bad_weight(np.nan), ValueError, "weights: got nan, want 0 or more"),
+        ((3, 4, 2), np.full((3, 2), "1"), TypeError, r"weights: got <U1, want real numbers"),
+        (
+            (1, 3, 4, 2),
+            np.ones((3, 2)),
+            ValueError,
+            r"pred: got .*\(1, 3, 4, 2\) with weights, want",
+        ),
+        ((), 1.0, ValueError, r"pred: got shape \(\) with weights, want"),
+    ],
+)
+def test_weights_of_mse_that_do_not_fit_are_refused_by_name(pred, weights, error, message):
+    with pytest.raises(error, match=message):
+        mr.mse(np.zeros(pred), np.zeros(pred), weights)
+
+
+def test_padding_is_in_no_part_of_a_regression(rng):
+    """Padded and alone: `pad`, lengths, a linear layer, mse with weights; loss and every gradient."""
+    model = mr.Model(
+        rnn=mr.GRU(2, 3, dtype="float64", rng=0), out=mr.Linear(3, 2, dtype="float64", rng=1)
+    )
+    x, lengths = pad([rng.standard_normal((n, 2)) for n in (4, 1, 3)], value=np.nan)
+    target, _ = pad([rng.standard_normal((n, 2)) for n in lengths], value=np.nan)
+
+    def gradient(x, target, lengths, weights):
+        model.zero_grad()
+        ys, _, cache = model.rnn.forward(x, lengths=lengths)
+        pred, out_cache = model.out.forward(ys)
+        loss, dpred = mr.mse(pred, target, weights)
+        model.rnn.backward(cache, model.out.backward(out_cache, dpred))
+        return loss, gradients(model)
+
+    loss, together = gradient(x, target, lengths, real_steps(lengths, 4))
+    apart = [gradient(x[:n, :, [k]], target[:n, :, [k]], None, None) for k, n in enumerate(lengths)]
+    shares = lengths / lengths.sum()
+    assert loss == pytest.approx(sum(s * one for s, (one, _) in zip(shares, apart, strict=True)))
+    for name, dP in together.items():
+        wanted = sum(s * each[name] for s, (_, each) in zip(shares, apart, strict=True))
+        np.testing.assert_allclose(dP, wanted, rtol=0, atol=1e-13)
 
 
 def test_mse_takes_targets_of_integers():

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn import optim, parameter
-from minirnn.parameter import blocks, stretches
+from minirnn.optim import optimizer as shared
+from minirnn.optim import stretches as memory
+from minirnn.optim.stretches import blocks, stretches
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -206,7 +207,7 @@ def test_positions_that_follow_one_another_in_two_models_are_not_one_stretch():
 
 
 def test_blocks_follow_one_another_to_the_end(monkeypatch):
-    monkeypatch.setattr(parameter, "BLOCK", 4)
+    monkeypatch.setattr(memory, "BLOCK", 4)
     array = np.arange(20)
     for start, stop in ((0, 20), (0, 3), (5, 13), (6, 7), (3, 17)):
         found = blocks(array, slice(start, stop))
@@ -220,11 +221,11 @@ def test_blocks_follow_one_another_to_the_end(monkeypatch):
 @pytest.mark.parametrize("count", [1, 3])
 def test_many_blocks_give_the_same_bits_as_one(monkeypatch, make, options, block, count):
     """117 numbers: the last block of a thread is shorter, or all it has is shorter than a block."""
-    monkeypatch.setattr(optim, "LEAST", 1)
+    monkeypatch.setattr(shared, "LEAST", 1)
     for dtype in ("float32", "float64"):
         found = []
         for size, threads in ((1 << 17, nullcontext()), (block, mr.threads(count))):
-            monkeypatch.setattr(parameter, "BLOCK", size)
+            monkeypatch.setattr(memory, "BLOCK", size)
             model = small_model(dtype)
             optimizer = make(model.parameters(), lr=0.1, **options)
             with threads:
@@ -280,18 +281,26 @@ def test_going_on_from_a_saved_state_gives_the_same_bits_as_never_stopping(make,
         assert all_same_bits(fresh.state_dict(), optimizer.state_dict())
 
 
-def test_state_is_named_after_slots_and_parameters():
-    model = mr.Model(out=mr.Linear(2, 3))
+def test_state_is_named_after_settings_slots_and_parameters():
+    model = mr.Model(out=mr.Linear(2, 3, bias=False))
     adam_state = mr.Adam(model.parameters()).state_dict()
-    assert list(adam_state) == ["steps", "m.out.V", "v.out.V", "m.out.b", "v.out.b"]
+    general, own = ["kind", "steps", "lr"], ["steps.out.V", "m.out.V", "v.out.V"]
+    assert list(adam_state) == [*general, "betas", "eps", *own]
     assert adam_state["m.out.V"].shape == (3, 2)
-    assert list(mr.SGD(model.parameters(), lr=0.1).state_dict()) == ["steps"]
-    for optimizer, slot in (
-        (mr.SGD(model.parameters(), lr=0.1, momentum=0.9), "v"),
-        (mr.RMSprop(model.parameters()), "s"),
-        (mr.Adagrad(model.parameters()), "s"),
+    warm = mr.Adam(model.parameters(), mr.CosineWarmup(0.1, 5)).state_dict()
+    schedule = ["lr.kind", "lr.lr", "lr.steps", "lr.warmup", "lr.final"]
+    assert list(warm) == ["kind", "steps", *schedule, "betas", "eps", *own]
+    assert list(mr.Adam(model.parameters(), falling).state_dict())[2:4] == ["betas", "eps"]
+    for optimizer, numbers, slots in (
+        (mr.SGD(model.parameters(), lr=0.1), ["momentum", "nesterov"], []),
+        (mr.SGD(model.parameters(), lr=0.1, momentum=0.9), ["momentum", "nesterov"], ["v.out.V"]),
+        (mr.RMSprop(model.parameters()), ["decay", "eps"], ["s.out.V"]),
+        (mr.Adagrad(model.parameters()), ["eps"], ["s.out.V"]),
+        (mr.AdamW(model.parameters()), ["betas", "eps", "weight_decay"], ["m.out.V", "v.out.V"]),
     ):
-        assert list(optimizer.state_dict()) == ["steps", f"{slot}.out.V", f"{slot}.out.b"]
+        state = optimizer.state_dict()
+        assert list(state) == [*general, *numbers, "steps.out.V", *slots]
+        assert state["kind"] == type(optimizer).__name__
 
 
 def test_saved_state_is_a_copy():
@@ -326,15 +335,24 @@ def test_saved_state_is_a_copy():
         (lambda s: s.update({"v.out.V": np.full((7, 5), "x")}), r"v\.out\.V"),
         (lambda s: s.update({"steps": -3}), r"steps.*-3"),
         (lambda s: s.update({"steps": 2.5}), r"steps.*float64"),
+        (lambda s: s.update({"steps.out.V": 2.5}), r"state\['steps\.out\.V'\]: got .*2\.5"),
+        (lambda s: s.update(kind="AdamW"), "state: got that of AdamW, want one of Adam"),
+        (lambda s: s.update(betas=np.array([0.9, 1.0])), r"state\['betas'\]\[1\]: got 1\.0, want"),
+        (lambda s: s.update(eps=0), r"state\['eps'\]: got 0, want more than 0"),
+        (lambda s: s.update(lr=np.nan), r"state\['lr'\]: got nan, want 0 or more"),
+        (
+            lambda s: s.update({"lr.kind": "Cosine"}) or s.pop("lr"),
+            r"got Cosine, want one of Const",
+        ),
+        (lambda s: s.update({"lr.kind": "Constant"}) or s.pop("lr"), r"missing \['lr\.lr'\], numb"),
     ],
-    ids=["missing", "no steps", "unknown", "shape", "shape of steps", "text", "negative", "half"],
 )
 def test_a_state_that_does_not_fit_is_refused_and_nothing_changed(change, message):
     model = small_model()
     optimizer = mr.Adam(model.parameters())
     train(model, optimizer, 2)
     before = optimizer.state_dict()
-    state = {name: value + 1 for name, value in before.items()}
+    state = {k: v + 1 if k[:2] in ("m.", "v.", "st") else v for k, v in before.items()}
     change(state)
     with pytest.raises((TypeError, ValueError)) as caught:
         optimizer.load_state_dict(state)
@@ -548,7 +566,7 @@ def test_a_norm_too_large_for_double_precision_is_not_finite():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("block", [1, 7, 1 << 17])
 def test_the_norm_is_summed_in_double_precision_over_all_blocks(monkeypatch, dtype, block):
-    monkeypatch.setattr(parameter, "BLOCK", block)
+    monkeypatch.setattr(memory, "BLOCK", block)
     model = with_gradients(0, dtype=dtype)
     before = flat(model).astype(float)
     assert mr.clip_grad_norm(model.parameters(), 1.0) == pytest.approx(

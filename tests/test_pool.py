@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 import minirnn as mr
-from minirnn import kernels, linear, optim, pool
+from minirnn import kernels, linear, pool
 from minirnn.cells import CELLS
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
+from minirnn.optim import optimizer as shared
 from minirnn.pool import parallel, shares, thread_count
 from minirnn.workers import Workers
 
@@ -192,7 +193,7 @@ def test_the_gradient_of_linear_by_the_complex_step(rng, monkeypatch):
     ],
 )
 def test_optimizers_to_the_same_bits(monkeypatch, make):
-    monkeypatch.setattr(optim, "LEAST", 1 << 14)  # enough for three threads, in unequal shares
+    monkeypatch.setattr(shared, "LEAST", 1 << 14)  # enough for three threads, in unequal shares
 
     def trained():
         rng = np.random.default_rng(0)

@@ -28,7 +28,7 @@ FILES = {  # that the kernels of a name are made of besides this one, with what 
         "fused_scan.py",
         "cublas.py",
     ),
-    "elementwise": ("elementwise.py", "../losses.py", "../clip.py", "../optim.py"),
+    "elementwise": ("elementwise.py", "../losses.py", "../optim/clip.py", "../optim/rules.py"),
     "dropout": ("dropout.cu", "dropout.py"),
 }
 IN_PRECISION = ("in_precision.py", "../backend.py")  # what those of a precision have, too

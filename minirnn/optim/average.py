@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from . import checks
-from .backend import Array, to_host
-from .parameter import Parameter, check_names, check_parameters
+from .. import checks
+from ..backend import Array, on_its_device, to_host
+from ..parameter import Parameter, check_names, check_parameters
 
 
 class Average:
@@ -39,6 +39,7 @@ class Average:
         pairs = zip(self.parameters, self._values, strict=True)
         self._values = [p.backend.put(value) for p, value in pairs]
 
+    @on_its_device
     def update(self) -> None:
         """Take the parameters as they are now into the average."""
         self.steps += 1
@@ -59,19 +60,27 @@ class Average:
             self._set(own)
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The count of updates, and the averages by parameter name."""
+        """The count of updates, the decay, and the averages by parameter name."""
+        numbers = {"steps": np.array(self.steps), "decay": np.array(self.decay)}
         pairs = zip(self.parameters, self._values, strict=True)
-        return {"steps": np.array(self.steps)} | {p.name: to_host(v).copy() for p, v in pairs}
+        return numbers | {p.name: to_host(v).copy() for p, v in pairs}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over `state`, as `state_dict` gave it; nothing is changed unless everything fits.
 
+        A state from before the decay was saved leaves it as it is.
+
         Raises:
-            ValueError: a name is missing or unknown, or a shape differs.
+            ValueError: a name is missing or unknown, a shape differs, or a number is out of range.
             TypeError: values that are not real numbers.
         """
-        checks.saved_values("state", state, self.state_dict())
-        self.steps = checks.whole_number("state['steps']", np.asarray(state["steps"])[()], 0)
+        checks.mapping("state", state)
+        own = self.state_dict()
+        state = {"decay": own["decay"], **state}
+        checks.saved_values("state", state, own)
+        steps = checks.whole_number("state['steps']", np.asarray(state["steps"])[()], 0)
+        self.decay = checks.fraction("state['decay']", np.asarray(state["decay"]).tolist())
+        self.steps = steps
         for p, value in zip(self.parameters, self._values, strict=True):
             with p.backend.active():
                 value[...] = p.backend.put(np.asarray(state[p.name], p.dtype))
