@@ -17,10 +17,10 @@ LSTM: num_layers=1, bidirectional=False, dropout=0.0, activation='tanh', bias=Tr
     device='cpu', rng=None, init='uniform', forget_bias=None, scan='auto', precision=None
 RNN: num_layers=1, bidirectional=False, dropout=0.0, activation='tanh', bias=True, dtype='float32',
     device='cpu', rng=None, init='uniform', scan='auto', precision=None
-SGD: momentum=0.0, nesterov=False
-Adagrad: lr=0.01, eps=1e-10
-Adam: lr=0.001, betas=(0.9, 0.999), eps=1e-08
-AdamW: lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01
+SGD: momentum=0.0, nesterov=False, on_nonfinite=None
+Adagrad: lr=0.01, eps=1e-10, on_nonfinite=None
+Adam: lr=0.001, betas=(0.9, 0.999), eps=1e-08, on_nonfinite=None
+AdamW: lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, on_nonfinite=None
 Attention.forward EncoderDecoder.forward EncoderDecoder.encode: lengths=None
 Average: decay=0.999
 CosineWarmup: warmup=0, final=0.0
@@ -34,22 +34,24 @@ LanguageModel: cell='lstm', num_layers=1, embedding=None, share=False, dropout=0
 LanguageModel.forward: state=None, dropout_rng=None
 LanguageModel.step Recurrent.step: state=None
 LanguageModel.evaluate: N=1, T=None
+Layer.load_state_dict: strict=True
 Linear: bias=True, dtype='float32', device='cpu', rng=None, init='uniform', share=None,
     precision=None
 OneHot: dtype='float32', device='cpu'
 Parameter: blocks=()
-RMSprop: lr=0.01, decay=0.99, eps=1e-08
+RMSprop: lr=0.01, decay=0.99, eps=1e-08, on_nonfinite=None
 Recurrent: num_layers=1, bidirectional=False, dropout=0.0, bias=True, dtype='float32', device='cpu',
     rng=None, init='uniform', scan='auto', precision=None
 Recurrent.forward: state=None, lengths=None, dropout_rng=None, want_cache=True, check_finite=False,
     recompute_every=None
 Recurrent.backward: dys=None, dstate=None, want_dx=True
 StepDecay: factor=0.1
+clip_grad_norm: error_if_nonfinite=False
 explain: x=None
 generate: temperature=1.0, top_k=None, top_p=None, state=None
 gradcheck: parameters=(), method='complex', tol=None
 next_token_probabilities sample_token: temperature=1.0, top_k=None, top_p=None
-softmax_cross_entropy: weights=None
+mse softmax_cross_entropy: weights=None
 threads: count=None
 data.Streams: remainder=False
 data.Vocabulary: level='char'
@@ -97,7 +99,7 @@ def test_every_default_is_the_one_that_is_stated():
     found, wanted = actual(), stated()
     wrong = {name: (given, wanted.get(name)) for name, given in found.items()}
     wrong = {name: pair for name, pair in wrong.items() if repr(pair[0]) != repr(pair[1])}
-    assert not wrong, "TABLE says otherwise, or nothing"
+    assert wrong == {}, "TABLE says otherwise, or nothing"
     assert not wanted.keys() - found.keys()
 
 
