@@ -1,61 +1,35 @@
-"""Daily prices of a share: those of GOOG that come with matplotlib, and those of a CSV file.
+"""Daily prices of a share: those of GOOG that come with matplotlib, and those of a text file.
 
-prices = read_prices("samsung.csv")  # any encoding, header and date of those told below
+prices = read_prices("samsung.csv")  # as it comes from where people get prices
 x = prices.table("open", "high", "low", "volume")  # (n, 4), the oldest day first
-print(f"{prices.name}: {len(x)} days, {prices.order}")
+print(f"{prices.name}: {len(x)} days, {prices.order}", *prices.notes, sep="\n")
 
-A file has a header, and then a line for each day. Its encoding is UTF-8, or cp949, which Korean Windows
-writes. Numbers may have commas between their thousands, if they stand in quotes. Lines that begin with
-a # are comments; the header may be one of them. A cell that is no number is an error that names its line
-and column, because a day left out silently would join two days that are not neighbours.
+A file has a header, and then a line for each day. Names of columns may be in many languages, and in any
+order; those that are not among `price_cells.NAMES` are not looked at. Cells stand between commas,
+semicolons, tabs, bars or spaces, numbers have whatever marks people put between their digits, and dates
+are written in any way that the whole column agrees with; a time beside a date counts for nothing. Lines
+that begin with a # are comments; the header may be one of them. Five numbers a day without a header are
+those of a well-known lecture: open, high, low, volume, close.
+
+A day with an empty cell, or without trade, is left out, and `notes` says so, because two days that are
+not neighbours follow one another then. A cell that is neither empty nor what it should be is an error
+that names its line and column.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import re
-import unicodedata
-from contextlib import suppress
+import argparse
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from price_cells import decimal_mark, to_dates, to_number
+from price_lines import PRICES, Line, Table, choose_columns, read_table, used_rows
 
 ORDERS = ("auto", "newest-first", "oldest-first")
-NAMES = {  # in a header, in any case -> in Prices
-    "date": "date",
-    "open": "open",
-    "high": "high",
-    "low": "low",
-    "close": "close",
-    "adj close": "adj close",
-    "volume": "volume",
-    "날짜": "date",
-    "일자": "date",
-    "오픈": "open",
-    "시가": "open",
-    "고가": "high",
-    "저가": "low",
-    "종가": "close",
-    "거래량": "volume",
-}
-NUMBER = re.compile(
-    r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?(e[+-]?\d+)?|[+-]?\.\d+(e[+-]?\d+)?", re.A | re.I
-)
-MOST = 1e15  # the size of a number that is a misprint; its square is still far from overflow
-DATES = [  # the year first, so that nobody has to guess which number is the month
-    re.compile(pattern, re.A)
-    for pattern in (
-        r"(?P<year>\d{4})\s*년\s*(?P<month>\d\d?)\s*월\s*(?P<day>\d\d?)\s*일",
-        r"(?P<year>\d{4})(?P<mark>[-/.])\s?(?P<month>\d\d?)(?P=mark)\s?(?P<day>\d\d?)\.?",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-    )
-]
-Line = tuple[int, list[str]]  # its number in the file, its cells
 
 
 class Prices(NamedTuple):
@@ -63,8 +37,9 @@ class Prices(NamedTuple):
 
     name: str  # of the share, or of the file
     dates: list[str]  # such as "2020-01-02"; empty if the file has none
-    columns: dict[str, np.ndarray]  # (n,) each, by "open", "close", … or else the file's own header
+    columns: dict[str, np.ndarray]  # (n,) each, by "open", "high", "low", "close" or "volume"
     order: str  # in words: that of the file's days, and how it is known
+    notes: tuple[str, ...] = ()  # what was left out of the file, or supposed about it
 
     def table(self, *names: str) -> np.ndarray:
         """Return these columns side by side, (n, D).
@@ -99,14 +74,33 @@ def goog() -> Prices:
     return Prices("GOOG", rows["date"].astype(str).tolist(), columns, "oldest day first")
 
 
+def add_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add ``--csv``, or ``--data``, and ``--order``: the path and the order of `read_prices`.
+
+    Args:
+        parser: of the program.
+        default: what it takes without a file.
+    """
+    add = parser.add_argument
+    says = f"of daily prices, as it comes (default: {default})"
+    add("--csv", "--data", type=Path, metavar="FILE", help=says)
+    add("--order", choices=ORDERS, default="auto", help="of the days in FILE (default auto)")
+
+
+def check_order(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the program if there is an order, but no file."""
+    if options.order != "auto" and options.csv is None:
+        parser.error(f"argument --order: got {options.order} without --csv, want it with a file")
+
+
 def read_prices(path: str | Path, order: str = "auto") -> Prices:
-    """Read a CSV file with a header and a line for each day.
+    """Read a text file with a line for each day.
 
     Args:
         path: the file.
         order: of its days, "newest-first" or "oldest-first"; "auto" goes by its dates. Without dates,
-            a file whose header is a comment has its newest day first, as those that quote the page
-            they are from do, and any other its oldest.
+            a file whose header is a comment, or that has none, has its newest day first, as that of
+            the lecture does, and any other its oldest.
 
     Raises:
         OSError: there is no such file, or it is a folder.
@@ -115,161 +109,140 @@ def read_prices(path: str | Path, order: str = "auto") -> Prices:
     if order not in ORDERS:
         raise ValueError(f"order: got {order!r}, want one of {', '.join(ORDERS)}")
     path = Path(path)
-    rows, comments = read_lines(path)
-    header_line, header = find_header(path, rows, comments)
-    in_comment = header_line != rows[0][0]
-    days = rows if in_comment else rows[1:]
-    if not days:
-        raise ValueError(f"{path}: got a header without a line of prices, want one for each day")
-    keys = name_columns(path, header_line, header)
-
-    values: dict[str, list[float]] = {key: [] for key in keys if key != "date"}
+    table = read_table(path)
+    places = choose_columns(path, table)
+    notes = (
+        [] if table.line else [f"without a header, the columns are taken for {', '.join(places)}"]
+    )
+    rows = used_rows(path, table, places)
+    lines = np.array([row.number for row in rows])
     dates: list[date] = []
-    for line, cells in days:
-        if len(cells) != len(header):
-            hint = " (a number such as 12,760 has to stand in quotes)" * (len(cells) > len(header))
-            want = f"want {len(header)}, as the header in line {header_line} has{hint}"
-            raise ValueError(f"{path}: line {line}: got {len(cells)} cells, {want}")
-        for name, key, cell in zip(header, keys, cells, strict=True):
-            try:
-                if key == "date":
-                    dates.append(to_date(cell))
-                else:
-                    values[key].append(to_number(cell))
-            except ValueError as error:
-                raise ValueError(f"{path}: line {line}, column {name}: {error}") from None
+    if "date" in places:
+        dates, note = read_dates(path, rows, table, places.pop("date"))
+        notes.append(note)
+    columns, note = read_numbers(path, rows, table, places)
+    notes.append(note)
 
-    newest_first, reason = order == "newest-first", "as asked"
-    if len(dates) > 1:
-        falling = check_order(path, dates, [line for line, _ in days])
-        if order != "auto" and newest_first != falling:
-            has = "newest-first" if falling else "oldest-first"
-            raise ValueError(f"{path}: order: got {order}, but by its dates the file is {has}")
-        newest_first, reason = falling, "by its dates"
-    elif order == "auto":
-        newest_first = in_comment
-        reason = f"as no dates tell, and its header is {'' if in_comment else 'not '}in a comment"
-    step = -1 if newest_first else 1
+    traded, values = has_trade(columns), np.stack(list(columns.values()), axis=1)
+    whole = ~np.isnan(values).any(axis=1)
+    kept = np.flatnonzero(traded & whole)
+    if not len(kept):
+        raise ValueError(f"{path}: got no day with all of {', '.join(columns)}, want one or more")
+    words, newest_first = which_order(path, order, [dates[k] for k in kept if dates], table)
+    kept = kept[::-1] if newest_first else kept
+    if dates:
+        kept = kept[np.argsort([dates[k].toordinal() for k in kept], kind="stable")]
+    same = [is_again(path, *pair, dates, lines, values) for pair in pairwise(kept.tolist())]
+    again = np.array([False, *same])
+    for why, some in (
+        ("without trade", ~traded),
+        ("with an empty cell", traded & ~whole),
+        ("as it is there twice", kept[again]),
+    ):
+        notes.append(left_out(why, lines[some].tolist()))
+    kept = kept[~again]
     return Prices(
         path.name,
-        [day.isoformat() for day in dates[::step]],
-        {key: np.array(column[::step]) for key, column in values.items()},
-        f"{'newest' if newest_first else 'oldest'} day first, {reason}",
+        [dates[k].isoformat() for k in kept if dates],
+        {key: column[kept] for key, column in columns.items()},
+        words,
+        tuple(filter(None, notes)),
     )
 
 
-def read_lines(path: Path) -> tuple[list[Line], list[Line]]:
-    """Return the lines with their cells, and the comments before the first of them with theirs."""
-    rows: list[Line] = []
-    comments: list[Line] = []
-    for line, text in enumerate(io.StringIO(decode(path), newline=None), start=1):
-        comment = text.startswith("#")
-        try:
-            row = next(csv.reader([text[comment:]], skipinitialspace=True), [])
-        except csv.Error as error:
-            raise ValueError(f"{path}: line {line}: {error}") from None
-        if text.count('"') % 2 and not comment:
-            raise ValueError(f"{path}: line {line}: got a quote that is not closed in its line")
-        cells = [unicodedata.normalize("NFC", cell).strip() for cell in row]
-        if cells not in ([], [""]) and not (comment and rows):
-            (comments if comment else rows).append((line, cells))
-    while rows and not any(rows[-1][1]):  # such as the ,,,,, of a spreadsheet
-        rows.pop()
-    if not rows:
-        raise ValueError(f"{path}: got no line but blanks and comments, want a header and prices")
-    return rows, comments
+def read_dates(
+    path: Path, rows: Sequence[Line], table: Table, place: int
+) -> tuple[list[date], str]:
+    """Return the days, and what had to be supposed to read them."""
+    try:
+        return to_dates([row.cells[place] for row in rows])
+    except ValueError as error:
+        message, k = error.args
+        raise ValueError(f"{path}: {where(rows[k], table, place, 'date')}: {message}") from None
 
 
-def decode(path: Path) -> str:
-    """Return the text of a file in UTF-8, with a mark in front or without, or else in cp949."""
-    data = path.read_bytes()
-    mark = b"\xef\xbb\xbf"
-    start = len(mark) if data.startswith(mark) else 0
-    wrong = []  # where each encoding meets a byte that it does not have
-    for encoding in ("utf-8",) if start else ("utf-8", "cp949"):
-        try:
-            text = data[start:].decode(encoding)
-        except UnicodeDecodeError as error:
-            wrong.append(start + error.start)
-        else:
-            if "\0" not in text:  # as in UTF-16, and in files that are no text
-                return text
-            wrong.append(data.index(0))
-    byte = f"byte 0x{data[max(wrong)]:02x} at offset {max(wrong)}"
-    raise ValueError(f"{path}: got {byte}, want a text file in UTF-8 or cp949")
-
-
-def find_header(path: Path, rows: list[Line], comments: list[Line]) -> Line:
-    """Return the first line if it has no numbers, else the last comment before it with a known name."""
-    line, cells = rows[0]
-    if not any(is_value(cell) for cell in cells):
-        return rows[0]
-    for comment in reversed(comments):
-        if any(in_prices(name) in NAMES.values() for name in comment[1]):
-            return comment
-    wanted = "want a header before them, such as Date,Open,High,Low,Close,Volume"
-    raise ValueError(f"{path}: line {line}: got numbers ({', '.join(cells)[:40]}), {wanted}")
-
-
-def is_value(cell: str) -> bool:
-    """Whether a cell is a number, or a date."""
-    for read in (to_number, to_date):
-        with suppress(ValueError):
-            read(cell)
-            return True
-    return False
-
-
-def name_columns(path: Path, line: int, header: list[str]) -> list[str]:
-    """Return what the columns are called in `Prices`; they have to be different."""
-    keys = [in_prices(name) for name in header]
-    for k, key in enumerate(keys):
-        if not key:
-            raise ValueError(f"{path}: line {line}: column {k + 1} has no name in the header")
-        if key in keys[:k]:
-            both = f"{header[keys.index(key)]}, {header[k]}"
-            raise ValueError(f"{path}: line {line}: got two columns of {key} ({both}), want one")
-    if keys == ["date"]:
-        raise ValueError(f"{path}: line {line}: got the column {header[0]} alone, want prices too")
-    return keys
-
-
-def in_prices(name: str) -> str:
-    """Return the name that a column has in `Prices`, or "date"; if it is not known, as it is."""
-    return NAMES.get(name.casefold().replace("_", " "), name)
-
-
-def to_number(cell: str) -> float:
-    """Return the number in a cell, such as 55.5, or 12,760."""
-    if not cell:
-        raise ValueError("got an empty cell, want a number")
-    number = float(cell.replace(",", "")) if NUMBER.fullmatch(cell) else math.nan
-    if math.isnan(number):
-        raise ValueError(f"got {cell!r}, want a number")
-    if abs(number) >= MOST:
-        raise ValueError(f"got {cell!r}, want a number between -{MOST:g} and {MOST:g}")
-    return number
-
-
-def to_date(cell: str) -> date:
-    """Return the day in a cell: 2020년 01월 02일, 2020-01-02, 2020/1/2, 2020. 1. 2. or 20200102."""
-    for pattern in DATES:
-        if match := pattern.fullmatch(cell):
+def read_numbers(
+    path: Path, rows: Sequence[Line], table: Table, places: Mapping[str, int]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the columns that have a number at all, NaN where they have none, and what was supposed."""
+    mark, note = decimal_mark([row.cells[k] for row in rows for k in places.values()])
+    columns = {key: np.full(len(rows), np.nan) for key in places}
+    for n, row in enumerate(rows):
+        for key, k in places.items():
             try:
-                return date(int(match["year"]), int(match["month"]), int(match["day"]))
-            except ValueError:
-                break  # no such day
-    raise ValueError(f"got {cell!r}, want a date with its year first, such as 2020-01-02")
+                columns[key][n] = to_number(row.cells[k], mark)
+            except ValueError as error:
+                raise ValueError(f"{path}: {where(row, table, k, key)}: {error}") from None
+    some = {key: column for key, column in columns.items() if not np.isnan(column).all()}
+    if not some:
+        raise ValueError(
+            f"{path}: got no number in {', '.join(columns) or 'any column'}, want prices"
+        )
+    return some, note
 
 
-def check_order(path: Path, dates: list[date], lines: list[int]) -> bool:
-    """Return whether the days fall from line to line; they have to fall or rise throughout."""
-    falling = dates[1] < dates[0]
-    for (before, day), line in zip(pairwise(dates), lines[1:], strict=True):
-        want = "each day once"
-        if day != before:
-            want = f"them in order, as the days before {'fall' if falling else 'rise'}"
-            if (day < before) == falling:
-                continue
-        raise ValueError(f"{path}: line {line}: got {day} after {before}, want {want}")
-    return falling
+def where(row: Line, table: Table, place: int, key: str) -> str:
+    """Say where a cell is."""
+    return f"line {row.number}, column {(table.header[place] if table.line else '') or key}"
+
+
+def has_trade(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return for each day whether it has prices: not where they are 0, or empty, as on holidays."""
+    n = next(iter(columns.values())).shape
+    if not {"open", "high", "low"} <= columns.keys():
+        return np.ones(n, bool)
+    prices = np.array([columns[key] for key in PRICES if key in columns])
+    none = [
+        np.nan_to_num(columns.get(key, np.zeros(n))) == 0
+        for key in ("open", "high", "low", "volume")
+    ]
+    misprint = (prices == 0).any(axis=0) & (columns["low"] > 0)
+    return np.asarray(~(np.logical_and.reduce(none) | misprint))
+
+
+def which_order(path: Path, order: str, dates: Sequence[date], table: Table) -> tuple[str, bool]:
+    """Return the order of the days in words, and whether the newest is the first.
+
+    Raises:
+        ValueError: it is not as asked for.
+    """
+    rises = {a < b for a, b in pairwise(dates) if a != b}
+    if len(rises) > 1:
+        return "in no order, so put into that of its dates", False
+    newest_first, reason = order == "newest-first", "as asked"
+    if rises:
+        falls = rises == {False}
+        if order != "auto" and newest_first != falls:
+            has = "newest-first" if falls else "oldest-first"
+            raise ValueError(f"{path}: order: got {order}, but by its dates the file is {has}")
+        newest_first, reason = falls, "by its dates"
+    elif order == "auto":
+        newest_first = table.in_comment or not table.line
+        header = (
+            f"its header is {'' if table.in_comment else 'not '}in a comment"
+            if table.line
+            else "it has no header"
+        )
+        reason = f"as no dates tell, and {header}"
+    return f"{'newest' if newest_first else 'oldest'} day first, {reason}", newest_first
+
+
+def is_again(
+    path: Path, a: int, b: int, dates: Sequence[date], lines: np.ndarray, values: np.ndarray
+) -> bool:
+    """Whether row b is of the same day as row a; then it has to have the same numbers."""
+    if not dates or dates[a] != dates[b]:
+        return False
+    if not np.array_equal(values[a], values[b]):
+        got = f"got {dates[b]} again, with other numbers than in line {lines[a]}"
+        raise ValueError(f"{path}: line {lines[b]}: {got}, want each day once")
+    return True
+
+
+def left_out(why: str, lines: Sequence[int]) -> str:
+    """Say which lines are left out, and why."""
+    if not lines:
+        return ""
+    first = ", ".join(map(str, lines[:5])) + " and so on" * (len(lines) > 5)
+    days = f"{len(lines)} days" if len(lines) > 1 else "a day"
+    return f"left out {days} {why}: line{'s' * (len(lines) > 1)} {first}"

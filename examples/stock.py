@@ -8,7 +8,7 @@ GOOG none of the models below beats it under any protocol, nor when it learns th
     python examples/stock.py
     python examples/stock.py --protocol slides    # with a mistake that many tutorials make
     python examples/stock.py --target return      # learn the change instead of the price
-    python examples/stock.py --csv prices.csv     # a file with a header and a column close
+    python examples/stock.py --csv prices.csv     # a file as it comes, with a column for the close
 
 Three tutorials are among its settings:
 
@@ -34,12 +34,11 @@ of one core's time (AMD EPYC).
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import command_line
 import numpy as np
-from prices import ORDERS, Prices, goog, read_prices
+from prices import Prices, add_options, check_order, goog, read_prices
 from stock_report import PERSISTENCE, Values, draw, judge, print_report
 from stock_windows import FEATURES, PROTOCOLS, Part, Series, arrange, split, to_prices
 
@@ -110,6 +109,8 @@ def describe(stock: Prices, train: Part, test: Part, options: argparse.Namespace
     what = "change of the close (log)" if train.relative else "close"
     span = f", {stock.dates[0]} to {stock.dates[-1]}" if stock.dates else ""
     print(f"{stock.name}: {len(stock.columns['close'])} days{span} ({stock.order})")
+    for note in stock.notes:
+        print(note)
     print(f"windows of {T} days of {used} -> the next day's {what}")
     print(f"{N} windows to train on, x (T, D, N) = {shape}; the next {len(test.close)} to test")
     print(f"protocol {options.protocol}: {PROTOCOLS[options.protocol]}")
@@ -204,13 +205,11 @@ def parse_arguments() -> tuple[command_line.Parser, argparse.Namespace]:
     add("--model", choices=SETTINGS, default="lstm", help="see below (default lstm)")
     add("--protocol", choices=PROTOCOLS, default="honest", help="see below (default honest)")
     add("--target", choices=("price", "return"), default="price", help="what is learned")
-    add("--csv", type=Path, metavar="FILE", help="of prices (default: GOOG, 2004 to 2008)")
-    add("--order", choices=ORDERS, default="auto", help="of the days in FILE (default auto)")
+    add_options(parser, "GOOG, 2004 to 2008")
     epochs = "lstm 500, or 1000 with --protocol slides-whole; linear 4000; keras 50"
     add("--epochs", type=int, help=f"of training (default {epochs})")
     options = command_line.check(parser, parser.parse_args(), epochs=1)
-    if options.order != "auto" and options.csv is None:
-        parser.error(f"argument --order: got {options.order} without --csv, want it with a file")
+    check_order(parser, options)
     whole = options.model == "lstm" and options.protocol == "slides-whole"
     setting = options.setting = WHOLE if whole else SETTINGS[options.model]
     options.epochs = options.epochs or (setting.quick if options.quick else setting.epochs)

@@ -16,8 +16,8 @@ What it is asked is one of two things, which should not be mixed up:
     tomorrow  the close of the day after the window, whose closes it reads too: a forecast. It is
               tested on the last 30 % of the days, and scaled by what was known before them.
 
---csv FILE takes UTF-8 or Korean Windows' cp949, a header such as 날짜,종가,오픈,고가,저가,거래량 or an
-English one, and dates such as 2020년 01월 02일. Without it, a file of that form is written to --out.
+--csv FILE is a file as it comes, in UTF-8 or in Korean Windows' cp949, with a header such as
+날짜,종가,오픈,고가,저가,거래량 or an English one. Without it, a file of that form is written to --out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import command_line
 import numpy as np
-from prices import read_prices
+from prices import add_options, check_order, read_prices
 from stock_csv_pictures import draw_closes, draw_units, saturated
 from stock_csv_task import (
     FIX,
@@ -40,6 +40,7 @@ from stock_csv_task import (
     close_scaler,
     explained,
     make_task,
+    too_far,
     write_example,
 )
 from stock_report import ratio, rmse, verdict
@@ -63,7 +64,9 @@ def main() -> None:
     options = parse_arguments()
     if options.csv is None:
         print("No --csv, so these are the first days of GOOG, in a file of the slide's form:")
-    print(f"{options.file}: {options.days} days, {options.order}")
+    print(f"{options.file}: {len(options.prices.columns['close'])} days, {options.prices.order}")
+    for note in options.prices.notes:
+        print(note)
     if options.target == "today":
         print("ESTIMATE of the close of each window's last day, tested on what is learned")
     else:
@@ -168,14 +171,17 @@ standard deviation of the truth {truth.std():.2f}, of the predictions {said.std(
 root mean squared error of the network {rmse(said, truth):.2f}
 of {NAIVE[target]}: {rmse(naive, truth):.2f}
 hidden units beyond ±0.99, where tanh is flat: {saturated(h):.0%}""")
+    far = too_far(said, truth)
+    if far:
+        print(f"{far}\nTry --fix, which does it.")
     if target == "tomorrow":
         print(f"It has {verdict(ratio(said, naive, truth, np.random.default_rng(0)))}.")
         return
     share = explained(said, truth)
     print(f"share of the variance explained {share:z.2f}; always saying the mean explains 0")
-    if share < 0.1:
+    if share < 0.1 and not far:
         print("It has learned no more than the mean. See stock_csv_why.py, or try --fix.")
-    else:
+    elif not far:
         closer = "but not" if rmse(said, truth) > rmse(naive, truth) else "and is"
         print(f"It has learned, {closer} closer than the middle of the day's high and low.")
 
@@ -185,7 +191,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = command_line.new_parser(__doc__, quick="3 epochs, to train")
     add = parser.add_argument
     add("mode", choices=("train", "test"))
-    add("--csv", type=Path, metavar="FILE", help="daily prices (default: 75 days of GOOG)")
+    add_options(parser, "75 days of GOOG")
     add("--target", choices=QUESTIONS, help="whose close (default: today; test: as trained)")
     fix = "train with a rate of 0.01, and the close scaled too"
     add("--fix", action="store_true", default=None, help=fix)
@@ -200,6 +206,7 @@ def parse_arguments() -> argparse.Namespace:
             if mode != options.mode and getattr(options, name) is not None:
                 parser.error(f"argument --{name}: got with {options.mode}, want it with {mode}")
     command_line.check(parser, options, hidden=1, epochs=1)
+    check_order(parser, options)
     options.cell, options.hidden = options.cell or "rnn", options.hidden or 10
     options.epochs = options.epochs or (3 if options.quick else 10)
     x_scaler = None
@@ -210,9 +217,8 @@ def parse_arguments() -> argparse.Namespace:
     options.target = options.target or "today"
     with command_line.blame(parser, "--csv"):
         options.file = options.csv or write_example(options.out)
-        prices = read_prices(options.file)
-        options.task = make_task(prices, options.target, x_scaler)
-    options.days, options.order = len(prices.columns["close"]), prices.order
+        options.prices = read_prices(options.file, options.order)
+        options.task = make_task(options.prices, options.target, x_scaler)
     return options
 
 

@@ -98,6 +98,17 @@ def explained(said: np.ndarray, truth: np.ndarray) -> float:
     return 1 - rmse(said, truth) ** 2 / float(truth.var())
 
 
+def too_far(said: np.ndarray, truth: np.ndarray) -> str:
+    """Say so if predictions have not even come near the mean of the truth; "" if they have."""
+    if abs(said.mean() - truth.mean()) <= truth.std():
+        return ""
+    says, are = (f"{closes.mean():,.2f}" for closes in (said, truth))
+    return f"""\
+It has not come as far as the closes: it says {says} on average, and they are {are}. A step of
+Adam moves a weight by about the learning rate, however far the output is off, and units at the ends of
+tanh pass on next to nothing. Closes so far from 0 have to be scaled before they are learned."""
+
+
 def write_example(folder: Path) -> Path:
     """Write the first 75 days of GOOG in the form of the slide's file, and return its path.
 

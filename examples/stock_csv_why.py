@@ -18,13 +18,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import command_line
 import numpy as np
-from prices import read_prices
+from prices import add_options, check_order, read_prices
 from stock_csv import Network, build, predict, train_epoch
 from stock_csv_pictures import draw_closes, draw_shares, draw_units, saturated
 from stock_csv_task import (
@@ -35,6 +34,7 @@ from stock_csv_task import (
     close_scaler,
     explained,
     make_task,
+    too_far,
     write_example,
 )
 
@@ -81,6 +81,8 @@ def main() -> None:
         standard = (close - close.mean()) / close.std()
         levels["the same, moved to the slide's"] = SLIDE_MEAN + SLIDE_SPREAD * standard
     print(f"{options.file}: estimates of today's close, {len(options.seeds)} seeds")
+    for note in options.prices.notes:
+        print(note)
     results = []
     for name, moved in levels.items():
         print(f"\n{name.upper()}: mean {moved.mean():.1f}, standard deviation {moved.std():.1f}\n")
@@ -89,7 +91,7 @@ def main() -> None:
         print_recipes(runs)
         slide = list(zip(runs[SLIDE], options.seeds, strict=True))
         released = {r: [go_on(r, *old, task, options) for old in slide] for r in RELEASES}
-        print_releases(runs[SLIDE], released)
+        print_releases(runs[SLIDE], released, task.close)
         results.append((runs, released))
     draw_all(*results[0], options)
 
@@ -175,7 +177,9 @@ def what_matters(rate: bool, mean: bool) -> str:
     return "So neither a lower rate nor closes around 0 is enough by itself."
 
 
-def print_releases(slide: Sequence[Run], released: Mapping[Release, Sequence[Run]]) -> None:
+def print_releases(
+    slide: Sequence[Run], released: Mapping[Release, Sequence[Run]], close: np.ndarray
+) -> None:
     """Print a line for each way of going on, and what has held the network at the mean."""
     slope = median(float((1 - run.h.astype(float) ** 2).mean()) for run in slide)
     step = median(map(last_step, slide))
@@ -186,6 +190,11 @@ was shorter than {step:.0e} of the learning rate for half of the units' weights.
 rate  the units    Adam's memory  variance explained""")
     for release, same in released.items():
         print(f"{release.lr:<4g}  {release.units:11}  {release.memory:13}  {shares(same)}")
+    if far := too_far(slide[0].said, close):
+        print(
+            f"{far}\nSo it is not held at the mean: with the close as it is, it never gets there."
+        )
+        return
     ways = (LOWER_RATE, NEW_UNITS, NO_MEMORY)
     print(f"{what_holds(*(learns(released[way]) for way in ways))}")
 
@@ -232,16 +241,18 @@ def parse_arguments() -> argparse.Namespace:
     quick = "2 seeds, and the prices of the file alone"
     parser = command_line.new_parser(__doc__, quick=quick)
     add = parser.add_argument
-    add("--csv", type=Path, metavar="FILE", help="daily prices (default: 75 days of GOOG)")
+    add_options(parser, "75 days of GOOG")
     add("--seeds", type=int, help="how many, from --seed on (default 5, or 2 with --quick)")
     add("--hidden", type=int, default=10, help="units (default 10)")
     add("--epochs", type=int, default=10, help="of each training (default 10)")
     options = command_line.check(parser, parser.parse_args(), seeds=1, hidden=1, epochs=1)
+    check_order(parser, options)
     seeds = options.seeds or (2 if options.quick else 5)
     options.seeds = range(options.seed, options.seed + seeds)
     with command_line.blame(parser, "--csv"):
         options.file = options.csv or write_example(options.out)
-        options.task = make_task(read_prices(options.file), "today")
+        options.prices = read_prices(options.file, options.order)
+        options.task = make_task(options.prices, "today")
     return options
 
 

@@ -86,3 +86,15 @@ def device(request):
         return request.param
     request.getfixturevalue("stand_in")
     return "cuda:1"
+
+
+@pytest.fixture
+def read_prices(tmp_path):
+    """A function that writes text to prices.csv, in an encoding, and reads it."""
+
+    def read(text, encoding="utf-8", **options):
+        path = tmp_path / "prices.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+        return importlib.import_module("prices").read_prices(path, **options)
+
+    return read

@@ -32,26 +32,14 @@ def prices(example):
     return example("prices")
 
 
-@pytest.fixture
-def read(prices, tmp_path):
-    """A function that writes text to prices.csv, in an encoding, and reads it."""
-
-    def read(text, encoding="utf-8", **options):
-        path = tmp_path / "prices.csv"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
-        return prices.read_prices(path, **options)
-
-    return read
-
-
 def as_lists(prices):
     return {name: column.tolist() for name, column in prices.columns.items()}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["cp949", "utf-8", "utf-8-sig"])
-def test_slide_s_file_in_every_encoding_and_line_end(encoding, end, read):
-    result = read(SLIDE.replace("\n", end), encoding)
+def test_slide_s_file_in_every_encoding_and_line_end(encoding, end, read_prices):
+    result = read_prices(SLIDE.replace("\n", end), encoding)
     assert result.name == "prices.csv"
     assert result.dates == DATES
     assert as_lists(result) == COLUMNS
@@ -74,39 +62,39 @@ def test_slide_s_file_in_every_encoding_and_line_end(encoding, end, read):
     ],
 )
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_dates_as_they_are_written(written, newest_first, read):
+def test_dates_as_they_are_written(written, newest_first, read_prices):
     days = [tuple(map(int, day.split("-"))) for day in DATES]
     lines = [f"{written.format(y=y, m=m, d=d)},{k}" for k, (y, m, d) in enumerate(days)]
-    result = read("\n".join(["Date,Close", *lines[:: -1 if newest_first else 1]]))
+    result = read_prices("\n".join(["Date,Close", *lines[:: -1 if newest_first else 1]]))
     assert result.dates == DATES
     assert result.columns["close"].tolist() == [0, 1, 2]
     first = "newest" if newest_first else "oldest"
     assert result.order == f"{first} day first, by its dates"
 
 
-def test_names_of_columns(read):
+def test_names_of_columns(read_prices):
     header = "일자, OPEN ,고가,low,Adj_Close,시가 총액,volume"
-    result = read(f"{header}\n2020-01-02,1,2,3,4,5,6\n")
-    assert list(result.columns) == ["open", "high", "low", "adj close", "시가 총액", "volume"]
-    assert result.table("volume", "low").tolist() == [[6, 3]]
-    with pytest.raises(
-        ValueError, match=r"^prices\.csv: got the columns open, .*; want close too$"
-    ):
-        result.table("open", "close")
+    result = read_prices(f"{header}\n2020-01-02,1,2,3,4,5,6\n")
+    assert list(result.columns) == ["open", "high", "low", "close", "volume"]  # for want of another
+    assert result.table("volume", "low", "close").tolist() == [[6, 3, 4]]
+    result = read_prices(f"{header},종가\n2020-01-02,1,2,3,4,5,6,7\n")
+    assert result.columns["close"] == 7
+    with pytest.raises(ValueError, match=r"^prices\.csv: got the columns open; want close too$"):
+        read_prices("Open,Other\n1,2\n").table("open", "close")
 
 
-def test_header_of_decomposed_hangul_as_apple_writes_it(read):
-    assert as_lists(read(unicodedata.normalize("NFD", SLIDE))) == COLUMNS
+def test_header_of_decomposed_hangul_as_apple_writes_it(read_prices):
+    assert as_lists(read_prices(unicodedata.normalize("NFD", SLIDE))) == COLUMNS
 
 
-def test_blanks_comments_and_empty_lines_at_the_end(read):
+def test_blanks_comments_and_empty_lines_at_the_end(read_prices):
     text = SLIDE.replace("15310", ' "15,310" ').replace(
         "\n2020년 01월 06일", "\n\n# 6 Jan\n 2020-01-06 "
     )
-    assert as_lists(read(f"# from a slide\n{text}\n,,,,,\n   \n")) == COLUMNS
+    assert as_lists(read_prices(f"# from a slide\n{text}\n,,,,,\n   \n")) == COLUMNS
 
 
-def test_order_without_dates(read):
+def test_order_without_dates(read_prices):
     in_comment = "# https://example.org, quoted\n# Open,Close\n1,2\n3,4\n"
     plain = "Open,Close\n1,2\n3,4\n"
     for text, order, opens, words in (
@@ -125,20 +113,20 @@ def test_order_without_dates(read):
         (in_comment, "oldest-first", [1, 3], "oldest day first, as asked"),
         (plain, "newest-first", [3, 1], "newest day first, as asked"),
     ):
-        result = read(text, order=order)
+        result = read_prices(text, order=order)
         assert result.columns["open"].tolist() == opens
         assert result.order == words
         assert result.dates == []
 
 
-def test_order_that_the_dates_contradict(prices, read):
-    assert read(SLIDE, order="oldest-first").dates == DATES
+def test_order_that_the_dates_contradict(prices, read_prices):
+    assert read_prices(SLIDE, order="oldest-first").dates == DATES
     with pytest.raises(
         ValueError, match=r"order: got newest-first, but by its dates .* oldest-first"
     ):
-        read(SLIDE, order="newest-first")
+        read_prices(SLIDE, order="newest-first")
     with pytest.raises(ValueError, match="order: got 'up', want one of auto, newest-first"):
-        read(SLIDE, order="up")
+        read_prices(SLIDE, order="up")
 
 
 def test_any_number_comes_back_with_and_without_separators(prices):
@@ -161,7 +149,7 @@ def test_any_number_comes_back_with_and_without_separators(prices):
     check()
 
 
-def test_any_table_comes_back(read):
+def test_any_table_comes_back(read_prices):
     columns = st.lists(st.sampled_from(KOREAN.split(",")[1:]), min_size=1, unique=True)
     days = st.lists(st.dates(), min_size=2, max_size=6, unique=True)
     encodings = st.sampled_from(["utf-8", "utf-8-sig", "cp949"])
@@ -170,7 +158,7 @@ def test_any_table_comes_back(read):
     @settings(deadline=None, derandomize=True, max_examples=60)
     def check(header, days, encoding, newest_first, data):
         days = sorted(days)
-        row = st.lists(st.floats(0, 1e12), min_size=len(header), max_size=len(header))
+        row = st.lists(st.floats(0.01, 1e12), min_size=len(header), max_size=len(header))
         table = [data.draw(row) for _ in days]
         text = io.StringIO()
         writer = csv.writer(text)  # puts quotes around what has commas
@@ -183,7 +171,7 @@ def test_any_table_comes_back(read):
             for day, numbers in zip(days, table, strict=True)
         ]
         writer.writerows(reversed(lines) if newest_first else lines)
-        result = read(text.getvalue(), encoding)
+        result = read_prices(text.getvalue(), encoding)
         assert result.dates == [day.isoformat() for day in days]
         assert result.table(*result.columns).tolist() == table
 
@@ -202,12 +190,9 @@ MISTAKES = {
     KOREAN: "got a header without a line of prices, want one for each day",
     "2020-01-02,55,12760\n": "line 1: got numbers (2020-01-02, 55, 12760), want a header before them",
     "# prices\n55,12760\n": "line 2: got numbers (55, 12760), want a header before them",
-    "날짜\n2020-01-02\n": "line 1: got the column 날짜 alone, want prices too",
-    "날짜,종가,\n2020-01-02,55,\n": "line 1: column 3 has no name in the header",
+    "날짜\n2020-01-02\n": "line 1: got no name of a price (날짜), want a header before them, such as",
     "Close,종가\n1,2\n": "line 1: got two columns of close (Close, 종가), want one",
     line_2("2020년 01월 02일,5:,55.5,56,55,1"): "line 2, column 종가: got '5:', want a number",
-    line_2("2020-01-02,55.2,55.5,,55,1"): "line 2, column 고가: got an empty cell, want a number",
-    line_2("2020-01-02,55.2,55.5,nan,55,1"): "line 2, column 고가: got 'nan', want a number",
     line_2("2020-01-02,55.2,55.5,56,-inf,1"): "line 2, column 저가: got '-inf', want a number",
     line_2("2020-01-02,55.2,55.5,56,1e999,1"): "line 2, column 저가: got '1e999', want a number",
     line_2(
@@ -217,10 +202,7 @@ MISTAKES = {
     "between -1e+15 and 1e+15",
     line_2("2020-01-02,55.2,55.5,56,55,1_000"): "line 2, column 거래량: got '1_000', want a number",
     line_2("2020-01-02,55.2,５５,56,55,1"): "line 2, column 오픈: got '５５', want a number",
-    line_2(",55.2,55.5,56,55,1"): "line 2, column 날짜: got '', want a date with its year first",
-    line_2(
-        "01/02/2020,1,1,1,1,1"
-    ): "line 2, column 날짜: got '01/02/2020', want a date with its year",
+    line_2(",55.2,55.5,56,55,1"): "line 2, column 날짜: got '', want a date, such as 2020-01-02",
     line_2("2020-02-30,1,1,1,1,1"): "line 2, column 날짜: got '2020-02-30', want a date",
     line_2(
         "2020-01-02,55.2,55.5,56,55"
@@ -228,22 +210,18 @@ MISTAKES = {
     line_2("2020-01-02,55.2,55.5,56,55,12,760"): "got 7 cells, want 6, as the header in line 1 has "
     "(a number such as 12,760 has to stand in quotes)",
     line_2('2020-01-02,55.2,55.5,56,55,"12'): "line 2: got a quote that is not closed in its line",
-    line_2(",,,,,"): "line 2, column 날짜: got ''",
     line_2("x" * 200_000): "line 2: field larger than field limit",
-    SLIDE + "2020-01-06,1,1,1,1,1": "line 5: got 2020-01-06 after 2020-01-06, want each day once",
     SLIDE
-    + "2020-01-04,1,1,1,1,1": "line 5: got 2020-01-04 after 2020-01-06, want them in order, as "
-    "the days before rise",
-    "Date,Close\n2020-01-03,1\n\n2020-01-02,1\n2020-01-06,1": "line 5: got 2020-01-06 after 2020-01-02, "
-    "want them in order, as the days before fall",
+    + "2020-01-06,1,1,1,1,1": "line 5: got 2020-01-06 again, with other numbers than in line 4, "
+    "want each day once",
 }
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES.items(), ids=range(len(MISTAKES)))
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp949"])
-def test_mistakes_are_told_with_line_and_column(text, message, encoding, read, tmp_path):
+def test_mistakes_are_told_with_line_and_column(text, message, encoding, read_prices, tmp_path):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
-        read(text, encoding)
+        read_prices(text, encoding)
     assert str(caught.value).startswith(f"{tmp_path / 'prices.csv'}: ")
     assert "\n" not in str(caught.value)
 
@@ -251,17 +229,16 @@ def test_mistakes_are_told_with_line_and_column(text, message, encoding, read, t
 @pytest.mark.parametrize(
     ("data", "byte", "offset"),
     [
-        (SLIDE.encode("utf-16"), "ff", 0),
         ("Close\n1\n".encode("utf-16-le"), "00", 1),
-        (b"Close\n1\n" + bytes([0xFF]), "ff", 8),
+        (b"Close\n1\n" + bytes([0x81]), "81", 8),
         (b"\xef\xbb\xbfClose\n" + "종가".encode("cp949"), "c1", 9),  # the mark says UTF-8
         ("종가\n".encode("cp949") + b"\x81", "81", 5),  # the first half of a letter
         (b"Close\n1\x002\n", "00", 7),
     ],
 )
-def test_bytes_of_no_encoding_are_told_with_their_offset(data, byte, offset, read):
+def test_bytes_of_no_encoding_are_told_with_their_offset(data, byte, offset, read_prices):
     with pytest.raises(ValueError, match=f"byte 0x{byte} at offset {offset}, want a text file"):
-        read(data)
+        read_prices(data)
 
 
 def test_file_that_is_not_there_and_folder(prices, tmp_path):

@@ -499,10 +499,10 @@ def fails(stock, tmp_path, monkeypatch, capsys):
     [
         (None, "argument --csv: prices.csv: No such file or directory"),
         (b"", "prices.csv: got no line but blanks and comments"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "want a text file in UTF-8 or cp949"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "want a text file in UTF-8, cp949, or"),
         (b"Open,High\n1,2\n", "prices.csv: got the columns open, high; want close too"),
         (b"Open,Close\n1,2\n1,x\n", "line 3, column Close: got 'x', want a number"),
-        (b"Open,Close\n1,nan\n", "line 2, column Close: got 'nan', want a number"),
+        (b"Open,Close\n1,nan\n", "prices.csv: got the columns open; want close too"),
         (b"Close\n" + b"1\n2\n" * 50, "argument --csv: prices.csv: got 100 days, want 104 or more"),
         (
             b"Close\n" + b"5\n" * 200,

@@ -3,6 +3,7 @@
 import os
 import re
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,6 +123,44 @@ def test_share_explained(task):
     assert task.explained(truth, truth) == 1
     assert task.explained(np.full(3, 3.0), truth) == pytest.approx(0)
     assert task.explained(np.array([2.0, 2.0, 6.0]), truth) == pytest.approx(1 - 1 / 14)
+
+
+def test_closes_in_won_are_too_far_away_and_both_programs_say_so(
+    task, stock_csv, why, prices, capsys
+):
+    far = prices.columns | {"close": 61_575 + 100 * prices.columns["close"]}
+    t = task.make_task(prices._replace(columns=far), "today")
+    said, h = np.full(73, 1730.0) + np.arange(73) / 99, np.ones((10, 73))
+    stock_csv.report(t, said, h, "today")
+    words = "It has not come as far as the closes: it says 1,730.36 on average"
+    assert words in (stdout := capsys.readouterr().out)
+    assert "no more than the mean" not in stdout
+    assert "--fix" in stdout
+
+    options = SimpleNamespace(hidden=2, device="cpu", epochs=1)
+    run = why.start(why.SLIDE, t, 0, options)
+    why.print_releases([run], {way: [run] for way in why.RELEASES}, t.close)
+    stdout = capsys.readouterr().out
+    assert "It has not come as far as the closes" in stdout
+    assert "So it is not held at the mean" in stdout
+    assert not task.too_far(t.close.mean() + 0 * t.close, t.close)
+
+
+def test_what_was_left_out_is_said(stock_csv, why, tmp_path, monkeypatch, capsys):
+    days = [
+        f"2020-{1 + k // 28:02}-{1 + k % 28:02},{k},{k + 2},{k},9,{k + 1}" for k in range(5, 30)
+    ]
+    lines = ["Date,Open,High,Low,Volume,Close", *days, "2020-02-28,0,0,0,0,9"]
+    (tmp_path / "prices.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    for program, mode in (
+        (stock_csv, ["train", "--epochs", "1"]),
+        (why, ["--quick", "--epochs", "1"]),
+    ):
+        monkeypatch.setattr("sys.argv", ["program", *mode, "--csv", "prices.csv"])
+        monkeypatch.setattr(f"{program.__name__}.command_line.new_figure", lambda *size: None)
+        program.main()
+        assert "\nleft out a day without trade: line 27\n" in capsys.readouterr().out
 
 
 def test_epoch_is_that_of_plain_loops(stock_csv, rng):
