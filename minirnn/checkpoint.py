@@ -179,7 +179,7 @@ def _quoted(key: str) -> str:
 def _write(file: BinaryIO, arrays: Arrays, tree: Any) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
-            large = array.nbytes > 2**30  # from 2^31 on, the zip format needs wider fields
+            large = array.nbytes > zipfile.ZIP64_LIMIT // 2  # the zip format needs wider fields
             with archive.open(name, "w", force_zip64=large) as member:
                 version = (1, 0) if array.dtype.names is None else (3, 0)  # None would warn
                 npy.write_array(member, array, version, allow_pickle=False)

@@ -156,6 +156,15 @@ def test_arrays_at_the_edges(array, path):
     assert back.flags.f_contiguous or not array.flags.f_contiguous
 
 
+def test_arrays_that_need_wide_fields_in_a_zip_file_are_saved(path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 4000)  # for 2 GiB, from which on it refuses without
+    saved = [
+        np.resize(np.arange(256, dtype="u1"), size) for size in (100, 2000, 3800, 3999, 4000, 9000)
+    ]
+    mr.save(path, arrays=saved)
+    assert all(map(same_bits, mr.load(path)["arrays"], saved))
+
+
 def test_gaps_between_fields_stay_where_they_are(path):
     array = np.array([(1, 2.0), (3, 4.0)], np.dtype([("a", "i1"), ("b", ">f8")], align=True))
     back = through(path, array)

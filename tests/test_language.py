@@ -179,6 +179,38 @@ def test_steps_at_a_time_change_nothing(size, N, T):
     assert model.evaluate(ids, N, T) == pytest.approx(wanted, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("scores", "N", "T", "steps"),
+    [
+        (1 << 24, 1, 4, [4, 4, 4, 4, 4, 3]),  # of 23 tokens that are to be predicted
+        (1 << 24, 1, None, [23]),
+        (10 * K + K - 1, 1, None, [10, 10, 3]),  # no more scores at a time than that
+        (10 * K, 2, None, [5, 5, 1]),
+        (1, 1, None, [1] * 23),
+    ],
+)
+def test_evaluate_computes_so_many_steps_at_a_time(rng, monkeypatch, scores, N, T, steps):
+    model, ids, seen = make(), rng.integers(0, K, 24), []
+    monkeypatch.setattr("minirnn.language.SCORES", scores)
+    monkeypatch.setattr(
+        "minirnn.language.softmax_cross_entropy", lambda s, *_: (seen.append(len(s)) or 0.0, None)
+    )
+    model.evaluate(ids, N, T)
+    assert seen == steps
+
+
+@pytest.mark.parametrize(("size", "most"), [(2, 500), (1 << 16, 256)])
+def test_evaluate_asked_for_nothing_has_500_steps_or_16_million_scores(monkeypatch, size, most):
+    model, seen = mr.LanguageModel(2, H), []
+    monkeypatch.setattr(model.out, "output_size", size)
+    monkeypatch.setattr(mr.LanguageModel, "forward", lambda _, x, *a, **b: (x, None, None))
+    monkeypatch.setattr(
+        "minirnn.language.softmax_cross_entropy", lambda s, *_: (seen.append(len(s)) or 0.0, None)
+    )
+    model.evaluate(np.zeros(1100, int))
+    assert max(seen) == seen[0] == most
+
+
 def test_evaluate_keeps_nothing(rng):
     model, ids = make(), rng.integers(0, K, 30)
     with unchanged(
