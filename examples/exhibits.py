@@ -89,9 +89,9 @@ _ALL = (
     Exhibit(
         "final_state_lost",
         "the final state's gradient is lost",
-        unwrap(Recurrent.backward),
-        "given = tuple(zero if part is None else part for part, zero in pairs)",
-        "given = tuple(zero for part, zero in pairs)",
+        Recurrent._final,
+        "given = tuple(zero if part is None else part for part, zero in parts)",
+        "given = tuple(zero for part, zero in parts)",
         "The loop back begins with zeros, whatever the caller says of the final state. An encoder then "
         "learns nothing from its decoder.",
         f"[deeplearning4j]({GITHUB}/deeplearning4j/deeplearning4j/issues/8838), for the last cell "

@@ -1,6 +1,7 @@
 """The bug museum: every mistake is one line, gradcheck sees it, and weak checks miss some."""
 
 from dataclasses import replace
+from functools import cache
 
 import museum
 import numpy as np
@@ -25,6 +26,9 @@ SEEN_BY_THE_WEAKEST = {
 }
 
 
+strong, weak = cache(museum.strong), cache(museum.weak)  # several tests want the same reports
+
+
 def says(report, part):
     return any(part in row.hint for row in report.rows)
 
@@ -32,7 +36,7 @@ def says(report, part):
 @NAMES
 def test_every_mistake_is_seen_and_named(name):
     exhibit = EXHIBITS[name]
-    report = museum.strong(exhibit)
+    report = strong(exhibit)
     assert not report.ok
     assert says(report, exhibit.says), report
     assert exhibit.case.check().ok, "the engine is right again"
@@ -43,7 +47,7 @@ def test_one_step_says_where_to_look(name):
     exhibit = EXHIBITS[name]
     if isinstance(exhibit.case, Case) and exhibit.case.lengths:
         return  # of up to four steps
-    report = museum.strong(exhibit, T=1)
+    report = strong(exhibit, T=1)
     assert report.ok == (not exhibit.one_step), report
     assert says(report, exhibit.one_step)
     assert exhibit.case.check(T=1).ok
@@ -52,7 +56,7 @@ def test_one_step_says_where_to_look(name):
 @NAMES
 def test_weaker_checks_pass_the_engine_and_see_less(name):
     exhibit = EXHIBITS[name]
-    reports = {check: museum.weak(exhibit, **less) for check, less in museum.WEAK.items()}
+    reports = {check: weak(exhibit, **less) for check, less in museum.WEAK.items()}
     missed = {check for check, report in reports.items() if report is not None and report.ok}
     assert ("outputs only" in missed) == (name == "final_state_lost")
     assert ("zero state" in missed) == (name in ("final_state_lost", "initial_c_lost"))
@@ -176,12 +180,19 @@ def test_command_shows_a_mistake_and_draws_its_training(tmp_path):
     assert said.count("right   ") == 2
 
 
-def test_command_lists_all_and_tabulates_all(tmp_path):
-    script = ROOT / "examples" / "bug_museum.py"
-    listed = run(script, cwd=tmp_path).stdout.splitlines()
+def test_command_lists_all_exhibits(tmp_path):
+    listed = run(ROOT / "examples" / "bug_museum.py", cwd=tmp_path).stdout.splitlines()
     assert [line.split()[0] for line in listed] == list(EXHIBITS)
     assert list(tmp_path.iterdir()) == []  # no folder for a picture that is not drawn
-    head, *rows = run(script, "--all", cwd=tmp_path).stdout.splitlines()
+
+
+def test_table_has_what_each_check_says_of_each_exhibit(example, monkeypatch, capsys):
+    bug_museum = example("bug_museum")
+    monkeypatch.setattr(bug_museum, "strong", strong)
+    monkeypatch.setattr(bug_museum, "weak", weak)
+    monkeypatch.setattr("sys.argv", ["bug_museum.py", "--all"])
+    bug_museum.main()
+    head, *rows = capsys.readouterr().out.splitlines()
     assert "strong" in head
     assert [row.split()[0] for row in rows] == list(EXHIBITS)
     assert all(float(row.split()[1]) > 1e-12 for row in rows)

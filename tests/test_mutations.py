@@ -3,12 +3,18 @@
 import mutations
 
 
-def test_every_mutant_is_caught_or_cannot_be(capsys):
-    before = {f: f.__code__ for name in mutations.MODULES for f in mutations.functions(name)}
+def test_every_mutant_of_some_modules_is_caught_or_cannot_be(capsys, monkeypatch):
+    """`python tests/mutations.py` makes those of all modules."""
+    some = ("cells", "kernels.threaded", "products")
+    before = {f: f.__code__ for name in some for f in mutations.functions(name)}
+    names = {f.__qualname__ for f in before}
+    arguments = {key: why for key, why in mutations.ARGUMENTS.items() if key[0] in names}
+    monkeypatch.setattr(mutations, "MODULES", some)
+    monkeypatch.setattr(mutations, "ARGUMENTS", arguments)
     failed = mutations.main(every=False)
     printed = capsys.readouterr().out
     assert not failed, printed
-    assert int(printed.split()[0]) > 1500  # of the only line, "1769 mutants, ..."
+    assert int(printed.split()[0]) > 700  # of the only line, "768 mutants, ..."
     assert all(function.__code__ is code for function, code in before.items())
 
 

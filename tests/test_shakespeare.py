@@ -144,7 +144,7 @@ def test_killed_at_any_moment_the_file_is_whole_and_the_run_goes_on(reference, t
     rng = np.random.default_rng(0)
     write_text(tmp_path)
     arguments, steps, longest = TRAIN, [0], 0.1
-    for _ in range(15):
+    for _ in range(8):
         process = popen(SCRIPT, *arguments, cwd=tmp_path)
         while "goes on:" not in (line := process.stdout.readline()):
             assert line, process.communicate()
