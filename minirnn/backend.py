@@ -21,6 +21,7 @@ import numpy as np
 Array: TypeAlias = Any  # a numpy.ndarray or a cupy.ndarray
 State: TypeAlias = tuple[Any, ...]  # (h,) or (h, c)
 Rng: TypeAlias = int | np.random.Generator | None
+Draws: TypeAlias = np.random.Generator | None  # of calls that are made again and again
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -132,7 +133,7 @@ def get_backend(device: str) -> Backend:
     kind, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
     if device == "cpu":
         return CPU
-    if kind != "cuda" or not (number.isdigit() or device == "cuda"):
+    if kind != "cuda" or not (number.isdecimal() or device == "cuda"):
         raise ValueError(f'device: got {device!r}, want "cpu", "cuda" or "cuda:<number>"')
     try:
         import cupy
@@ -189,9 +190,41 @@ def _place(value: Any) -> Backend | None:
     return place if isinstance(place, Backend) else None
 
 
-def to_host(array: Array) -> np.ndarray[Any, Any]:
-    """Return `array`, of any shape, as a NumPy array; copies, and waits for its device, if on one."""
-    return np.asarray(array if array_module(array) is np else array.get())
+def to_host(array: Array, name: str = "array") -> np.ndarray[Any, Any]:
+    """Return `array`, of any shape, as a NumPy array; copies, and waits for its device, if on one.
+
+    Args:
+        array: an array, or what NumPy makes one of without loss: numbers, lists, data frames, tensors.
+        name: the argument that a message is to speak of.
+
+    Raises:
+        TypeError: a masked array, whose mask would be lost; text; what NumPy makes no array of.
+        ValueError: lists of unequal lengths.
+    """
+    if type(array) is np.ndarray:
+        return array
+    if array_module(array) is not np:
+        return np.asarray(array.get())
+    # (a list of masked arrays would lose the masks as well)
+    parts = [array, *array] if isinstance(array, list | tuple) else [array]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise TypeError(
+            f"{name}: got a masked array, whose mask would be lost; hand over .filled(0), and what is "
+            "masked as lengths or weights"
+        )
+    if isinstance(array, str | bytes):
+        raise TypeError(f"{name}: got {type(array).__name__}, want an array of numbers")
+    try:
+        host = np.asarray(array)
+    except (TypeError, RuntimeError) as error:  # a tensor with a gradient, or on a device
+        advice = "; hand over .detach().cpu().numpy()" if hasattr(array, "detach") else ""
+        raise TypeError(f"{name}: NumPy makes no array of it ({error}){advice}") from None
+    except ValueError:
+        advice = "minirnn.data.pad makes sequences equally long"
+        raise ValueError(f"{name}: got parts of unequal shapes, want an array; {advice}") from None
+    if host.dtype == object and not host.ndim and array is not None and not hasattr(array, "dtype"):
+        raise TypeError(f"{name}: got {type(array).__name__}, want an array")
+    return host
 
 
 def to_device(array: Array, device: str) -> Array:
@@ -200,8 +233,9 @@ def to_device(array: Array, device: str) -> Array:
     Raises:
         ValueError: the name of the device is none.
         RuntimeError: CUDA was asked for and CuPy or a device is missing.
+        TypeError: what is no array (see `to_host`).
     """
-    return get_backend(device).put(array)
+    return get_backend(device).put(to_host(array) if array_module(array) is np else array)
 
 
 def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
@@ -222,11 +256,17 @@ def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
         return rng
     if rng is not None and (isinstance(rng, bool) or not isinstance(rng, int | np.integer)):
         raise TypeError(
-            f"{name}: got {type(rng).__name__}, want None, an integer or a numpy.random.Generator"
+            f"{name}: got {kind(rng)}, want None, an integer or a numpy.random.Generator"
         )
     if rng is not None and rng < 0:
         raise ValueError(f"{name}: got the seed {rng}, want 0 or more")
     return np.random.default_rng(rng)
+
+
+def kind(rng: Any) -> str:
+    """The type of `rng` by name; PyTorch's generator has the name of NumPy's."""
+    name = type(rng).__name__
+    return f"{type(rng).__module__}.{name}" if name == "Generator" else name
 
 
 def tanh(a: Array) -> Array:

@@ -12,37 +12,63 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import Array, Backend, State, array_module
+from .backend import Array, Backend, State, array_module, backend_of, kind, to_host
+
+
+def shown(value: Any) -> str:
+    """`value` as a message shows it: what is long, by its type and shape."""
+    text = repr(value)
+    if len(text) <= 40 and "\n" not in text:
+        return text
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {shape}"
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:
     """Return `value` if it is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}: got {value!r}, want an integer")
-    if value < least:
+    number = _scalar(value)
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise TypeError(f"{name}: got {shown(value)}, want an integer")
+    if number < least:
         raise ValueError(f"{name}: got {value}, want {least} or more")
-    return int(value)
+    return int(number)
+
+
+def truth(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False, or 1 or 0: text and other things would all be true."""
+    number = _scalar(value)
+    if not isinstance(number, bool | int | np.bool_ | np.integer) or number not in (0, 1):
+        raise TypeError(f"{name}: got {shown(value)}, want True or False")
+    return bool(number)
 
 
 def real_number(name: str, value: Any, least: float = 0.0, below: float = math.inf) -> float:
     """Return `value` if it is a number in [least, below)."""
     wanted = f"{least:g} or more" if below == math.inf else f"a number in [{least:g}, {below:g})"
-    if not least <= _number(name, value, wanted) < below:
+    number = _number(name, value, wanted)
+    if not least <= number < below:
         raise ValueError(f"{name}: got {value}, want {wanted}")
-    return float(value)
+    return float(number)
 
 
 def positive(name: str, value: Any) -> float:
     """Return `value` if it is a number above 0; it may be infinite."""
-    if not _number(name, value, "a number above 0") > 0:
+    number = _number(name, value, "a number above 0")
+    if not number > 0:
         raise ValueError(f"{name}: got {value}, want more than 0")
-    return float(value)
+    return float(number)
 
 
 def _number(name: str, value: Any, wanted: str) -> Any:
-    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
-        raise TypeError(f"{name}: got {value!r}, want {wanted}")
-    return value
+    number = _scalar(value)
+    if isinstance(number, bool) or not isinstance(number, float | int | np.floating | np.integer):
+        raise TypeError(f"{name}: got {shown(value)}, want {wanted}")
+    return number
+
+
+def _scalar(value: Any) -> Any:
+    """The number in an array without axes, such as a file of arrays has for a number."""
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
 
 
 def fraction(name: str, value: Any) -> float:
@@ -64,7 +90,7 @@ def on_device(name: str, value: Any, backend: Backend) -> Array:
         return value
     module = array_module(value)
     # (CuPy's `asarray` would move it to the current device)
-    array = np.asarray(value) if module is np and backend.xp is np else value
+    array = to_host(value, name) if module is np and backend.xp is np else value
     if backend.owns(array):
         return array
     where = "the host" if module is np else f"cuda:{value.device.id}"
@@ -72,6 +98,28 @@ def on_device(name: str, value: Any, backend: Backend) -> Array:
         f"{name}: is an array on {where}, but {backend.name} is where it is needed; "
         f"move it with minirnn.to_host(...) or minirnn.to_device(..., {backend.name!r})"
     )
+
+
+def generator(name: str, rng: Any) -> np.random.Generator:
+    """Return `rng` if it is a generator, as calls want that are made again and again."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    advice = f"; a seed would repeat the same: use numpy.random.default_rng({rng})"
+    advice = advice if isinstance(rng, int | np.integer) else ""
+    raise TypeError(f"{name}: got {kind(rng)}, want a numpy.random.Generator{advice}")
+
+
+def dropout_rng(rng: Any) -> np.random.Generator | None:
+    """Return `rng` if it is a generator, or None, with which nothing is dropped."""
+    return None if rng is None else generator("dropout_rng", rng)
+
+
+def an_array(name: str, value: Any) -> Array:
+    """Return `value` as an array of numbers, real or complex, where it is."""
+    array = on_device(name, value, backend_of(value))
+    if array.dtype.kind not in "fiubc":
+        raise TypeError(f"{name}: got {array.dtype}, want numbers")
+    return array
 
 
 def of_shape(name: str, array: Array, shape: tuple[Any, ...]) -> Array:
@@ -167,9 +215,12 @@ def lengths_mask(lengths: Any, T: int, N: int, backend: Backend) -> Array | None
     """Return the mask (T, N) of the steps that exist, or None where all of them do."""
     if lengths is None:
         return None
-    host = np.asarray(lengths.get() if hasattr(lengths, "get") else lengths)
+    host = to_host(lengths, "lengths")
     if host.shape != (N,):
-        raise ValueError(f"lengths: got shape {host.shape}, want ({N},), one for each sequence")
+        mask = "; of a mask (T, N) it is mask.sum(axis=0)" if host.ndim == 2 else ""
+        raise ValueError(
+            f"lengths: got shape {host.shape}, want ({N},), one for each sequence{mask}"
+        )
     if host.dtype.kind not in "iu" and host.size:
         raise TypeError(f"lengths: got {host.dtype}, want integers")
     if host.size and (host.min() < 0 or host.max() > T):

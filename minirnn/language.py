@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import chain, checks
-from .backend import Array, Rng, State, generator, to_device
+from .backend import Array, Draws, Rng, State, generator, to_device
 from .data import Ids, Streams
 from .embedding import Embedding
 from .init import spread_tokens
@@ -70,6 +70,7 @@ class LanguageModel(Model):
         checks.fraction("dropout", dropout)
         if embedding is not None:
             checks.whole_number("embedding", embedding)
+        share = checks.truth("share", share)
         if share and embedding != hidden_size:
             raise ValueError(
                 f"embedding: got {embedding} with share=True, want hidden_size = {hidden_size}"
@@ -107,7 +108,7 @@ class LanguageModel(Model):
         self,
         tokens: Array,
         state: State | None = None,
-        dropout_rng: Rng = None,
+        dropout_rng: Draws = None,
         *,
         want_cache: bool = True,
     ) -> tuple[Array, State, Any]:
@@ -116,7 +117,7 @@ class LanguageModel(Model):
         Args:
             tokens: (T, N) integers below K.
             state: of the end of the windows before; None is zeros.
-            dropout_rng: drops out if given, and not otherwise.
+            dropout_rng: a generator: drops out if given, and not otherwise.
             want_cache: False keeps nothing for `backward`.
 
         Returns:
@@ -129,8 +130,7 @@ class LanguageModel(Model):
         tokens = checks.on_device("tokens", tokens, self.rnn.backend)
         tokens = checks.of_shape("tokens", tokens, ("T", "N"))
         tokens = checks.tokens("tokens", tokens, self.out.output_size, None, look=False)
-        random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
-        return super().forward(tokens, state, dropout_rng=random, want_cache=want_cache)
+        return super().forward(tokens, state, dropout_rng=dropout_rng, want_cache=want_cache)
 
     def backward(self, cache: Any, dscores: Array) -> None:  # type: ignore[override]
         """Add the gradients, back through the window of `cache` and no further (truncated BPTT).

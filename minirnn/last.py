@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .backend import Array, Rng, State, on_its_device
+from .backend import Array, Draws, State, on_its_device
 from .parameter import Layer, Parameter
 from .recurrent import Recurrent
 
@@ -51,7 +51,7 @@ class Last(Layer):
         x: Array,
         state: State | None = None,
         lengths: Any = None,
-        dropout_rng: Rng = None,
+        dropout_rng: Draws = None,
         *,
         want_cache: bool = True,
     ) -> tuple[Array, State, Any]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import chain, checks
-from .backend import Array, Rng, array_module, generator, on_its_device
+from .backend import Array, Draws, array_module, on_its_device
 from .kernels import dropout
 from .nonlinearity import nonlinearity
 from .parameter import Layer, Parameter, named_children
@@ -94,27 +94,30 @@ class Dropout(StatelessLayer):
 
     @on_its_device
     def forward(
-        self, x: Array, dropout_rng: Rng = None, *, want_cache: bool = True
+        self, x: Array, dropout_rng: Draws = None, *, want_cache: bool = True
     ) -> tuple[Array, Any]:
         """Drop out of `x`, of any shape; the mask is in the cache.
 
         Args:
             x: numbers.
-            dropout_rng: a generator or a seed; None drops nothing.
+            dropout_rng: a generator; None drops nothing.
+            want_cache: False keeps nothing for `backward`.
 
         Raises:
-            ValueError, TypeError: `dropout_rng` is something else.
+            TypeError: `dropout_rng` is something else, such as a seed, which would give the same mask at
+                every call; `x` does not hold numbers.
         """
-        if dropout_rng is None or self.p == 0:
+        x, random = checks.an_array("x", x), checks.dropout_rng(dropout_rng)
+        if random is None or self.p == 0:
             return x.copy(), self._cache(None, want_cache)
-        mask = dropout_mask(generator(dropout_rng, "dropout_rng"), self.p, x)
+        mask = dropout_mask(random, self.p, x)
         return x * mask, self._cache(mask, want_cache)
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Return `dy` with the same elements zero and the others scaled, in its shape."""
         mask = self._saved(cache)
-        dx = dy.copy() if mask is None else _like(mask, dy) * mask
+        dx = checks.an_array("dy", dy).copy() if mask is None else _like(mask, dy) * mask
         self._went_back(cache)
         return dx
 
@@ -131,8 +134,12 @@ class Activation(StatelessLayer):
 
     @on_its_device
     def forward(self, x: Array, *, want_cache: bool = True) -> tuple[Array, Any]:
-        """Return f(x), for `x` of any shape."""
-        y = self.function.f(x)
+        """Return f(x), for `x` of any shape.
+
+        Raises:
+            TypeError: `x` does not hold numbers.
+        """
+        y = self.function.f(checks.an_array("x", x))
         return y, self._cache(y.copy() if want_cache else None, want_cache)
 
     @on_its_device
@@ -179,32 +186,34 @@ class Sequential(StatelessLayer):
 
     @on_its_device
     def forward(
-        self, x: Array, dropout_rng: Rng = None, *, want_cache: bool = True
+        self, x: Array, dropout_rng: Draws = None, *, want_cache: bool = True
     ) -> tuple[Array, Any]:
         """Run `x`, (T, rows, N) or (rows, N), through the layers from first to last.
 
         Args:
             x: what the first layer takes.
-            dropout_rng: for those that drop out; None drops nothing.
+            dropout_rng: a generator, for those that drop out; None drops nothing.
 
         Raises:
-            ValueError, TypeError: `dropout_rng` is something else; `x`, as the layers say.
+            ValueError, TypeError: `dropout_rng` is something else, such as a seed; `x` does not fit.
         """
-        random = generator(dropout_rng, "dropout_rng") if dropout_rng is not None else None
-        layers = self._chain()
-        y, _, caches = chain.there(layers, x.copy(), dropout_rng=random, want_cache=want_cache)
+        random, layers = checks.dropout_rng(dropout_rng), self._chain()
+        x = checks.an_array("x", x).copy()
+        y, _, caches = chain.there(layers, x, dropout_rng=random, want_cache=want_cache)
         return y, self._cache(caches, want_cache)
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Run `dy`, in the shape of the output, through the layers from last to first."""
-        dx, _ = chain.back(self._chain(), self._saved(cache), dy.copy(), None, want_dx=True)
+        dy = checks.an_array("dy", dy).copy()
+        dx, _ = chain.back(self._chain(), self._saved(cache), dy, None, want_dx=True)
         self._went_back(cache)
         return dx
 
 
 def _like(cache: Array, dy: Array) -> Array:
     """`dy`, if it has the shape of what was saved: nothing is broadcast."""
+    dy = checks.an_array("dy", dy)
     if dy.shape != cache.shape:
         raise ValueError(f"dy: got shape {dy.shape}, want {cache.shape}")
     return dy

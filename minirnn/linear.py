@@ -62,7 +62,7 @@ class Linear(StatelessLayer):
             if (self._V.shape, self._V.dtype, self._V.backend) != ((K, H), dtype, self.backend):
                 raise ValueError(f"share: got {self._V}, want ({K}, {H}), {dtype}, {device}")
         self._b = None
-        if bias:
+        if checks.truth("bias", bias):
             b = draw(init, random, "b", (K, 1), H**-0.5).astype(dtype)
             self._b = Parameter("b", b, self.backend)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import chain, checks
-from .backend import Array, Backend, Rng, State, backend_of
+from .backend import Array, Backend, Draws, State, backend_of
 from .parameter import Layer, Parameter, Storage, named_children
 
 
@@ -112,7 +112,7 @@ class Model(Layer):
         x: Array,
         state: State | None = None,
         lengths: Any = None,
-        dropout_rng: Rng = None,
+        dropout_rng: Draws = None,
         *,
         want_cache: bool = True,
     ) -> tuple[Array, State, Any]:
@@ -140,7 +140,8 @@ class Model(Layer):
             raise ValueError("forward: the model has no layers, want at least one")
         if state is not None:
             state = checks.state_parts("state", state, self.state_names)
-        options = {"lengths": lengths, "dropout_rng": dropout_rng, "want_cache": want_cache}
+        random = checks.dropout_rng(dropout_rng)
+        options = {"lengths": lengths, "dropout_rng": random, "want_cache": want_cache}
         y, new, caches = chain.there(layers, x, state, **options)
         if not want_cache:
             return y, new, None

@@ -76,7 +76,7 @@ class LSTM(Recurrent):
     ) -> None:
         if forget_bias is not None:
             forget_bias = checks.real_number("forget_bias", forget_bias, least=-math.inf)
-            if not bias:
+            if not checks.truth("bias", bias):
                 raise ValueError(f"forget_bias: got {forget_bias} with bias=False, want None")
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)
         options: dict[str, Any] = {"init": init, "scan": scan, "precision": precision}
@@ -119,7 +119,7 @@ class GRU(Recurrent):
         scan: str = "auto",
         precision: str | None = None,
     ) -> None:
-        cell = GRUCell() if reset_after else GRUResetBeforeCell()
+        cell = GRUCell() if checks.truth("reset_after", reset_after) else GRUResetBeforeCell()
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)
         options: dict[str, Any] = {"init": init, "scan": scan, "precision": precision}
         super().__init__(cell, *arguments, dtype, device, rng, **options)

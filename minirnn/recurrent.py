@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, Rng, State, generator, get_backend, on_its_device
+from .backend import Array, Draws, Rng, State, generator, get_backend, on_its_device
 from .cache import Cache, directions
 from .cells import Cell
 from .init import check_scheme, draw, is_bias
@@ -75,7 +75,8 @@ class Recurrent(Stack):
         self.input_size = checks.whole_number("input_size", input_size)
         self.hidden_size = H = checks.whole_number("hidden_size", hidden_size)
         self.num_layers = checks.whole_number("num_layers", num_layers)
-        self.bidirectional = bool(bidirectional)
+        self.bidirectional = checks.truth("bidirectional", bidirectional)
+        bias = checks.truth("bias", bias)
         self.dropout = checks.fraction("dropout", dropout)
         if self.dropout and self.num_layers == 1:
             raise ValueError(
@@ -135,7 +136,7 @@ class Recurrent(Stack):
         x: Array,
         state: State | None = None,
         lengths: Any = None,
-        dropout_rng: Rng = None,
+        dropout_rng: Draws = None,
         *,
         want_cache: bool = True,
         check_finite: bool = False,
@@ -147,7 +148,8 @@ class Recurrent(Stack):
             x: (T, D, N) numbers, or (T, N) integer tokens, each standing for a one-hot column.
             state: as returned by an earlier call, each part (layers·directions, H, N); None is zeros.
             lengths: (N,) integers from 0 to T, in any order: how much of each sequence is real.
-            dropout_rng: drops out between layers if given, and not otherwise.
+            dropout_rng: a generator: drops out between layers if given, and not otherwise. A seed is
+                refused, as it would give the same masks at every call.
             want_cache: False keeps nothing for `backward`, where there is nothing to be learned: of
                 what each scan saves, no more is in memory than that of one at a time.
             check_finite: look for NaN and infinity in `x` and `state` first (and, on a device, for
@@ -177,8 +179,8 @@ class Recurrent(Stack):
                 checks.finite("x", x, mask)
             for part in state or ():
                 checks.finite("state", part)
-        scan = recomputed(self.scan, recompute_every, T)
-        return self._forward(scan, x, self._starts(state, N), mask, dropout_rng, want_cache)
+        scan, random = recomputed(self.scan, recompute_every, T), checks.dropout_rng(dropout_rng)
+        return self._forward(scan, x, self._starts(state, N), mask, random, want_cache)
 
     @on_its_device
     def backward(

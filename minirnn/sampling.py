@@ -42,7 +42,7 @@ def next_token_probabilities(
         TypeError: scores that are not real numbers, options that are not numbers.
     """
     temperature = _check_options(temperature, top_k, top_p)
-    values: Host = to_host(scores)
+    values: Host = to_host(scores, "scores")
     if values.ndim not in (1, 2) or not values.shape[0]:
         raise ValueError(f"scores: got shape {values.shape}, want (K,) or (K, N)")
     values = checks.real_numbers("scores", values, np.dtype(np.float64))
@@ -93,8 +93,7 @@ def sample_token(
         ValueError: as `next_token_probabilities`.
         TypeError: likewise, and if `rng` is no generator.
     """
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng: got {type(rng).__name__}, want a numpy.random.Generator")
+    rng = checks.generator("rng", rng)
     reached = next_token_probabilities(scores, temperature, top_k, top_p).cumsum(axis=0)
     reached /= reached[-1]  # to 1 exactly, which random numbers stay below
     tokens = (rng.random(reached.shape[1:]) >= reached).sum(axis=0)
@@ -138,10 +137,13 @@ def generate(
 
     Raises:
         ValueError: no prompt, options out of range.
-        TypeError: a prompt that is not integers.
+        TypeError: a prompt that is not integers; a `step` that is no function.
     """
+    if not callable(step):
+        got = type(step).__name__
+        raise TypeError(f"step: got {got}, want a function, such as model.step")
     _check_options(temperature, top_k, top_p)
-    backend, ids = backend_of(prompt), to_host(prompt)
+    backend, ids = backend_of(prompt), to_host(prompt, "prompt")
     if ids.size and ids.dtype.kind not in "iu":
         raise TypeError(f"prompt: got {ids.dtype}, want integers")
     if ids.ndim != 1 or not ids.size:
@@ -152,7 +154,9 @@ def generate(
         for token in ids.tolist():
             scores, state = step(backend.put([token]), state)
         while True:
-            scores = checks.of_shape("scores of step", to_host(scores), ("K", 1))[:, 0]
+            scores = checks.of_shape("scores of step", to_host(scores, "scores of step"), ("K", 1))[
+                :, 0
+            ]
             token = sample_token(scores, rng, temperature, top_k, top_p)
             yield token
             scores, state = step(backend.put([token]), state)

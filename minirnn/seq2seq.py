@@ -78,6 +78,8 @@ class EncoderDecoder(Model):
         checks.whole_number("source_tokens", source_tokens)
         checks.whole_number("target_tokens", target_tokens)
         H = checks.whole_number("hidden_size", hidden_size)
+        bidirectional = checks.truth("bidirectional", bidirectional)
+        attention = checks.truth("attention", attention)
         if bidirectional and H % 2:
             raise ValueError(
                 f"hidden_size: got {H} with bidirectional=True, want an even number: "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Backend, Rng, State, generator
+from .backend import Array, Backend, Draws, State
 from .cache import Cache, Direction
 from .cells import Arrays, Cell
 from .layers import dropout_mask
@@ -53,10 +53,9 @@ class Stack(Layer):
         x: Array,
         starts: list[State],
         mask: Array | None,
-        dropout_rng: Rng,
+        random: Draws,
         want_cache: bool,
     ) -> tuple[Array, State, Any]:
-        random = None if dropout_rng is None else generator(dropout_rng, "dropout_rng")
         xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
         versions = self._versions()  # now, so that a step of another thread's meanwhile is seen
         scans: list[tuple[Direction, Saved]] = []

@@ -108,8 +108,8 @@ def raised(function, owner):
     found, waiting, seen = (
         set(),
         [function],
-        {backend.backend_of, backend.to_device},
-    )  # where it is known
+        {backend.backend_of, backend.to_device, backend.to_host},
+    )  # where it is known, or what comes is an array of our own
     while waiting:
         current = waiting.pop()
         if current in seen:

@@ -40,7 +40,7 @@ def test_its_gradient_is_the_derivative(rng, form, cell, dropout):
     tokens, targets = rng.integers(0, K, (2, T, N))
 
     def forward():
-        scores, _, cache = model.forward(tokens, state, dropout_rng=7)
+        scores, _, cache = model.forward(tokens, state, dropout_rng=np.random.default_rng(7))
         loss, dscores = mr.softmax_cross_entropy(scores, targets)
         return loss, (cache, dscores)
 
@@ -122,10 +122,10 @@ def test_dropout_only_when_asked_for_and_where_it_says(rng, form):
     model, tokens = make(form, dropout=0.4), rng.integers(0, K, (50, 20))
     plain, again = model.forward(tokens)[0], model.forward(tokens)[0]
     assert same_bits(plain, again)
-    first, _, cache = model.forward(tokens, dropout_rng=1)
+    first, _, cache = model.forward(tokens, dropout_rng=np.random.default_rng(1))
     assert same_bits(first, model.forward(tokens, dropout_rng=np.random.default_rng(1))[0])
     assert not np.allclose(first, plain)
-    assert not np.allclose(first, model.forward(tokens, dropout_rng=2)[0])
+    assert not np.allclose(first, model.forward(tokens, dropout_rng=np.random.default_rng(2))[0])
     masks = [cache.drop.saved, cache.rnn.masks[0]]
     assert hasattr(cache, "drop_in") is (form != "one-hot")
     if form != "one-hot":

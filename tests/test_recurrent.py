@@ -87,10 +87,13 @@ def test_none_state_is_zeros_bit_for_bit(cell, scan, rng):
 def test_same_seed_same_bits(cell, scan, rng):
     x, dys = rng.normal(size=(4, D, 3)), rng.normal(size=(4, H, 3))
     options = {"num_layers": 2, "dropout": 0.3, "dtype": "float32", "rng": 5}
-    runs = [run(network(cell, scan, **options), x, dys, dropout_rng=9) for _ in range(2)]
+    runs = [
+        run(network(cell, scan, **options), x, dys, dropout_rng=np.random.default_rng(9))
+        for _ in range(2)
+    ]
     for name in runs[0]:
         assert np.array_equal(runs[0][name], runs[1][name]), name
-    other = run(network(cell, scan, **options), x, dys, dropout_rng=10)
+    other = run(network(cell, scan, **options), x, dys, dropout_rng=np.random.default_rng(10))
     assert not close(other["ys"], runs[0]["ys"])
 
 
@@ -416,7 +419,7 @@ def test_dropout_acts_between_layers_only_when_asked_for(rng):
     x = rng.normal(size=(50, D, 40))
     plain, _, cache = net.forward(x)
     assert cache.masks == [None, None]
-    dropped, _, cache = net.forward(x, dropout_rng=0)
+    dropped, _, cache = net.forward(x, dropout_rng=np.random.default_rng(0))
     mask = cache.masks[0]
     assert cache.masks[1] is None
     assert set(np.unique(mask)) == {0.0, 2.0}

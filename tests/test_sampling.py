@@ -358,7 +358,7 @@ def test_one_token_needs_a_generator(rng):
         (3, ValueError, r"prompt: got shape \(\), want \(T,\)"),
         ([[1], [2]], ValueError, r"prompt: got shape \(2, 1\), want \(T,\)"),
         ([1.0], TypeError, r"prompt: got float64, want integers"),
-        ("To be", TypeError, r"prompt: got <U5, want integers"),
+        ("To be", TypeError, r"prompt: got str, want an array of numbers"),
     ],
 )
 def test_prompts_that_do_not_fit_are_refused(prompt, error, message):

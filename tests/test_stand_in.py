@@ -179,8 +179,10 @@ def test_a_training_step_waits_for_nothing(cell, tokens, stand_in):
     average = mr.Average(model.parameters())
     stand_in.synchronised.clear()
     for every in (None, "sqrt"):
-        ys, _, cache = model.rnn.forward(x, lengths=[7, 2, 5], dropout_rng=1, recompute_every=every)
-        scores, out_cache = model.out.forward(ys, dropout_rng=2)
+        ys, _, cache = model.rnn.forward(
+            x, lengths=[7, 2, 5], dropout_rng=np.random.default_rng(1), recompute_every=every
+        )
+        scores, out_cache = model.out.forward(ys, dropout_rng=np.random.default_rng(2))
         loss, dscores = mr.softmax_cross_entropy(scores, targets, weights)
         optimizer.zero_grad()
         model.rnn.backward(cache, model.out.backward(out_cache, dscores))
@@ -202,7 +204,7 @@ def test_nor_do_the_steps_of_whole_models(stand_in):
     stand_in.synchronised.clear()
     scores, cache = translator.forward(source, inputs, lengths=[6, 1, 4])
     translator.backward(cache, mr.softmax_cross_entropy(scores, inputs)[1])
-    scores, _, cache = language.forward(source, dropout_rng=1)
+    scores, _, cache = language.forward(source, dropout_rng=np.random.default_rng(1))
     language.backward(cache, mr.softmax_cross_entropy(scores, inputs)[1])
     for optimizer in optimizers:
         optimizer.step()

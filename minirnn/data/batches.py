@@ -9,38 +9,55 @@ import numpy as np
 
 from .. import checks
 from ..backend import (
+    CPU,
     Array,
-    Rng,
+    Draws,
     array_module,
     backend_of,
-    generator,
-    get_backend,
     on_its_device,
+    to_host,
 )
 
 Values = np.ndarray[Any, Any]
 
 
-def batches(n: int, size: int, rng: Rng = None, drop_last: bool = False) -> Iterator[Values]:
-    """The numbers 0 to n - 1 in random order, cut into batches: one epoch.
+def batches(n: Any, size: int, rng: Draws = None, drop_last: bool = False) -> Iterator[Values]:
+    """The numbers of N examples, 0 to N - 1, in random order, cut into batches: one epoch.
 
     Args:
-        n: examples.
-        size: of a batch; the last one is smaller, if `size` does not divide n.
-        rng: None (fresh), an integer seed or a ``numpy.random.Generator``.
+        n: an array whose last axis is the examples, such as x (T, D, N), or a tuple of arrays that have
+            as many, such as (x, targets); or their number N. (``len(x)`` is not N, but T.)
+        size: of a batch; the last one is smaller, if `size` does not divide N.
+        rng: a ``numpy.random.Generator``, which goes on from epoch to epoch; None is a fresh one. A seed
+            is refused, as it would give the same order in every epoch.
         drop_last: leave a smaller last batch out.
 
     Yields:
         Indices (size,), such as for ``x[..., indices]``.
 
     Raises:
-        ValueError: `n` or `size` is less than 1; `drop_last` would leave nothing.
-        TypeError: `n` or `size` is not an integer; `rng` is something else.
+        ValueError: `n` or `size` is less than 1; `drop_last` would leave nothing; arrays that differ in
+            their last axis.
+        TypeError: `n` is neither arrays nor an integer; `size` is no integer; `rng` is something else.
     """
-    n, size = checks.whole_number("n", n), checks.whole_number("size", size)
-    if drop_last and n < size:
+    n, size = _examples(n), checks.whole_number("size", size)
+    if checks.truth("drop_last", drop_last) and n < size:
         raise ValueError(f"size: got {size}, want {n} = n or less, so that a batch is full")
-    return _cut(generator(rng).permutation(n), size, drop_last)
+    random = np.random.default_rng() if rng is None else checks.generator("rng", rng)
+    return _cut(random.permutation(n), size, drop_last)
+
+
+def _examples(n: Any) -> int:
+    """How many examples `n` is, or the arrays in it have."""
+    if not isinstance(n, tuple | list) and not getattr(n, "shape", ()):
+        return checks.whole_number("n", n)
+    shapes = [checks.an_array("n", array).shape for array in (n if isinstance(n, tuple) else (n,))]
+    if len({shape[-1:] for shape in shapes}) != 1 or not shapes[0]:
+        shown = ", ".join(map(str, shapes)) or "none"
+        raise ValueError(
+            f"n: got arrays of shapes {shown}, want one last axis, which is the examples"
+        )
+    return checks.whole_number("n", shapes[0][-1])
 
 
 def _cut(order: Values, size: int, drop_last: bool) -> Iterator[Values]:
@@ -95,7 +112,9 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         ValueError: no sequences, or they differ in more than length; integers cannot hold `value`.
         TypeError: sequences of something else than real numbers.
     """
-    rows = [np.asarray(sequence) for sequence in sequences]
+    if isinstance(sequences, str | bytes):
+        raise TypeError(f"sequences: got {type(sequences).__name__}, want sequences of numbers")
+    rows = [to_host(sequence, f"sequences[{k}]") for k, sequence in enumerate(sequences)]
     filled = [row for row in rows if row.ndim and len(row)] or rows
     shapes = {row.shape[1:] for row in filled}
     if len(shapes) != 1 or any(row.ndim not in (1, 2) for row in rows):
@@ -103,6 +122,8 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         raise ValueError(f"sequences: got shapes {shown}, want (length,), or (length, D) of one D")
     dtypes = {row.dtype for row in filled if len(row) or row.ndim == 2} or {np.dtype(int)}
     dtype = np.result_type(*dtypes)
+    if all(each.kind in "iu" for each in dtypes) and dtype.kind == "f":  # as for uint64 with int64
+        dtype = np.dtype(int)
     if dtype.kind not in "fiub":
         raise TypeError(f"sequences: got {dtype}, want real numbers")
     with np.errstate(invalid="ignore"):
@@ -131,9 +152,9 @@ def real_steps(lengths: Any, T: int) -> Values:
         ValueError: a length below 0 or above T; another number of axes.
         TypeError: lengths that are not integers.
     """
-    checks.whole_number("T", T, 0)
-    lengths = checks.of_shape("lengths", np.asarray(lengths), ("N",))
-    real = checks.lengths_mask(lengths, T, len(lengths), get_backend("cpu"))
+    T = checks.whole_number("T", T, 0)
+    lengths = checks.of_shape("lengths", to_host(lengths, "lengths"), ("N",))
+    real = checks.lengths_mask(lengths, T, len(lengths), CPU)
     return np.ones((T, len(lengths)), "float32") if real is None else real.astype("float32")
 
 
@@ -149,7 +170,7 @@ def one_hot(tokens: Array, K: int, dtype: Any = "float32") -> Array:
     """
     tokens = _with_axes("tokens", tokens, {2: "(T, N)", 1: "(N,)"})
     xp = array_module(tokens)
-    checks.whole_number("K", K)
+    K = checks.whole_number("K", K)
     checks.tokens("tokens", tokens, K, None, look=False)
     rows = xp.arange(K)[:, None]
     return (tokens[..., None, :] == rows).astype(checks.float_dtype(dtype))

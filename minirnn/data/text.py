@@ -7,15 +7,17 @@ writes the ids to a file that is mapped into memory.
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from .. import checks
-from .vocabulary import Ids, Vocabulary
+from ..backend import to_host
+from .vocabulary import NO_TEXT, Ids, Text, Vocabulary, pieces_of
 
 _PIECE = 1 << 20  # bytes read at a time
 
@@ -35,10 +37,14 @@ def read_text(path: str | Path, pattern: str = "*") -> Iterator[str]:
     Raises:
         FileNotFoundError: there is no such file or folder, or no file in it that fits.
         ValueError: while reading: a byte is not UTF-8; the message gives its offset in the file.
+        TypeError: `path` is neither text nor a path.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f"path: got {type(path).__name__}, want the path of a file or a folder")
+    if not os.path.exists(path):  # (`Path.exists` fails where a name is too long, as a text is)
+        name = str(path) if len(str(path)) < 256 else "a long text"
+        raise FileNotFoundError(f"path: got {name}, which does not exist")
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"path: got {path}, which does not exist")
     files = [path]
     if path.is_dir():
         inside = (p for p in sorted(path.rglob(pattern)) if p.is_file())
@@ -48,8 +54,18 @@ def read_text(path: str | Path, pattern: str = "*") -> Iterator[str]:
     return chain.from_iterable(map(_pieces, files))
 
 
-def section(pieces: Iterable[str], start: int, stop: int) -> Iterator[str]:
-    """The characters from `start` up to `stop` of a text that comes in pieces."""
+def section(pieces: Text, start: int, stop: int) -> Iterator[str]:
+    """The characters from `start` up to `stop` of a text that comes in pieces, or as one str.
+
+    Raises:
+        ValueError: `start` or `stop` is below 0.
+        TypeError: they are not integers; pieces that are not text.
+    """
+    start, stop = checks.whole_number("start", start, 0), checks.whole_number("stop", stop, 0)
+    return _section(pieces_of(pieces), start, stop)
+
+
+def _section(pieces: Iterator[str], start: int, stop: int) -> Iterator[str]:
     for piece in pieces:
         if start < len(piece) and stop > 0:
             yield piece[max(0, start) : stop]
@@ -74,29 +90,33 @@ def _pieces(path: Path) -> Iterator[str]:
             offset += len(piece)
 
 
-def encode(pieces: Iterable[str], vocabulary: Vocabulary) -> tuple[Ids, str]:
+def encode(pieces: Text, vocabulary: Vocabulary) -> tuple[Ids, str]:
     """Number the tokens of a text that may be larger than memory.
 
     Args:
-        pieces: as from `read_text`.
+        pieces: as from `read_text`, or one str.
         vocabulary: of the text.
 
     Returns:
         The ids (n,), mapped from a file that goes with the array; and their SHA-256, by which the text
-        can be known again.
+        can be known again. To keep the file small they are of the smallest type that holds them,
+        `Vocabulary.dtype`, in which sums and products of ids would overflow: `Streams` gives int64.
 
     Raises:
         ValueError: a token that the vocabulary does not have; an empty text.
+        TypeError: pieces that are not text; `vocabulary` is something else.
     """
+    if not isinstance(vocabulary, Vocabulary):
+        raise TypeError(f"vocabulary: got {type(vocabulary).__name__}, want a Vocabulary")
     digest = hashlib.sha256()
     with tempfile.TemporaryFile() as file:
-        for piece in pieces:
-            ids = vocabulary.encode(piece).tobytes()
+        for piece in pieces_of(pieces):
+            ids = vocabulary.encode(piece).astype(vocabulary.dtype).tobytes()
             digest.update(ids)
             file.write(ids)
         file.flush()
         if not file.tell():
-            raise ValueError("pieces: got a text without a token, want some text")
+            raise ValueError(NO_TEXT)
         return np.memmap(file, vocabulary.dtype, "r"), digest.hexdigest()
 
 
@@ -108,7 +128,7 @@ class Streams:
     without `remainder` also up to T - 1 at the end of each stream.
 
     Args:
-        ids: (n,), which may be mapped from a file: only the windows asked for are read.
+        ids: (n,) integers, which may be mapped from a file: only the windows asked for are read.
         N: streams.
         T: steps of a window.
         remainder: what is left of the streams after their last whole window is one more, shorter
@@ -117,13 +137,17 @@ class Streams:
     Raises:
         ValueError: the text is shorter than one window of all streams (than one step, with remainder);
             `N` or `T` is below 1.
-        TypeError: `N` or `T` is not an integer.
+        TypeError: `N` or `T` is not an integer; `ids` are not integers.
     """
 
     def __init__(self, ids: Ids, N: int, T: int, remainder: bool = False) -> None:
-        self.ids, self.N, self.T = ids, checks.whole_number("N", N), checks.whole_number("T", T)
+        self.N, self.T = N, T = checks.whole_number("N", N), checks.whole_number("T", T)
+        self.ids = ids = to_host(ids, "ids")
         if ids.ndim != 1:
             raise ValueError(f"ids: got shape {ids.shape}, want (n,)")
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"ids: got {ids.dtype}, want integers")
+        remainder = checks.truth("remainder", remainder)
         least = N + 1 if remainder else N * T + 1
         if len(ids) < least:
             raise ValueError(
@@ -140,7 +164,7 @@ class Streams:
         return -(-self.length // self.T)
 
     def window(self, k: int) -> tuple[Ids, Ids]:
-        """Tokens of window k and those that come next, both (T, N).
+        """Tokens of window k and those that come next, both (T, N), int64.
 
         Raises:
             IndexError: there is no window k.
@@ -148,5 +172,5 @@ class Streams:
         if not 0 <= k < len(self):
             raise IndexError(f"k: got {k}, want 0 to {len(self) - 1}")
         steps = np.arange(k * self.T, min((k + 1) * self.T, self.length) + 1)
-        both = np.asarray(self.ids[steps[:, None] + self._starts])
+        both = self.ids[steps[:, None] + self._starts].astype(np.int64)
         return both[:-1], both[1:]

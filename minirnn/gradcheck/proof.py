@@ -93,7 +93,7 @@ class Case:
         def forward(**inputs: Any) -> tuple[Any, Any]:
             given = tuple(inputs[name] for name in initial) or None
             lengths = LENGTHS if self.lengths else None
-            dropped = 1 if self.dropout else None
+            dropped = np.random.default_rng(1) if self.dropout else None
             ys, state, cache = net.forward(inputs["x"], given, lengths, dropped)
             loss = sum((r * s).sum() for r, s in zip(r_state, state, strict=False))
             return loss + (0 if r_ys is None else (r_ys * ys).sum()), cache
