@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from inspect import signature
-from types import TracebackType
 from typing import Any, TypeAlias
 
 from .backend import Array, State
@@ -31,12 +30,15 @@ def there(
     for (name, layer), own in zip(layers, _divided(layers, state), strict=True):
         takes = _arguments(type(layer).forward)
         given = {key: value for key, value in offered.items() if key in takes}
-        with _Named(name):
+        try:
             if "state" in takes:
                 x, after, kept = layer.forward(x, own, **given)
                 new += after
             else:
                 x, kept = layer.forward(x, **given)
+        except (ValueError, TypeError) as error:
+            _say_where(name, error)
+            raise
         caches.append(kept)
     return x, tuple(new), caches
 
@@ -48,12 +50,15 @@ def back(
     parts = [*zip(layers, caches, _divided(layers, dstate), strict=True)]
     initial: State = ()
     for k, ((name, layer), kept, own) in reversed([*enumerate(parts)]):
-        with _Named(name):
+        try:
             if "state" in _arguments(type(layer).forward):
                 dy, before = layer.backward(kept, dy, own, want_dx=want_dx or k > 0)
                 initial = (*before, *initial)
             else:
                 dy = layer.backward(kept, dy)
+        except (ValueError, TypeError) as error:
+            _say_where(name, error)
+            raise
     return dy if want_dx else None, initial
 
 
@@ -61,12 +66,18 @@ def step(layers: Layers, x: Array, state: State | None) -> tuple[Array, State]:
     """Return the output of a single step, and the states; there is nothing to go back by."""
     new = []
     for (name, layer), own in zip(layers, _divided(layers, state), strict=True):
-        with _Named(name):
-            if "state" in _arguments(type(layer).forward):
+        takes = _arguments(type(layer).forward)
+        try:
+            if "state" in takes:
                 x, after = layer.step(x, own)
                 new += after
-                continue
-        x, _, _ = there([(name, layer)], x, want_cache=False)
+            elif "want_cache" in takes:
+                x, _ = layer.forward(x, want_cache=False)
+            else:
+                x, _ = layer.forward(x)
+        except (ValueError, TypeError) as error:
+            _say_where(name, error)
+            raise
     return x, tuple(new)
 
 
@@ -84,17 +95,6 @@ def _arguments(method: Any) -> frozenset[str]:
     return frozenset(signature(method).parameters)
 
 
-class _Named:
-    """Within a ``with``, errors about an argument begin with the name of the layer."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, ValueError | TypeError):
-            error.args = (f"{self.name}: {error}",)
+def _say_where(name: str, error: Exception) -> None:
+    """Have the message of `error` begin with the name of the layer that has refused something."""
+    error.args = (f"{name}: {error}",)

@@ -53,12 +53,15 @@ class Model(Layer):
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"{name}: got {type(layer).__name__}, want a layer or a network")
-            if hasattr(Model, name) or name == "_layers":
+            if hasattr(Model, name) or name in ("_layers", "_parameters"):
                 raise ValueError(
                     f"{name}: a layer cannot have this name, which a model needs itself"
                 )
         self._layers: dict[str, Layer]
-        self.__dict__["_layers"] = layers
+        self._parameters: list[Parameter]
+        own = self.__dict__
+        own["_layers"] = layers
+        own["_parameters"] = [*self.named_parameters().values()]
         groups: dict[tuple[str, str], list[Parameter]] = {}
         for name, p in self.named_parameters().items():
             p.name = name
@@ -97,6 +100,10 @@ class Model(Layer):
             ValueError: two of one name.
         """
         return named_children(self._layers)
+
+    def parameters(self) -> list[Parameter]:
+        """Each parameter once, in a fixed order."""
+        return [*self._parameters]
 
     def _chain(self) -> chain.Layers:
         """The layers in the order in which they are run."""
