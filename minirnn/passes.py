@@ -1,4 +1,4 @@
-"""What a layer tells of its passes, forward and backward, to those who ask: see ``watch.py``."""
+"""What a layer tells of its passes, forward and backward, to those who ask: see ``optim/watch.py``."""
 
 from __future__ import annotations
 

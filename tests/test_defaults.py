@@ -17,34 +17,39 @@ LSTM: num_layers=1, bidirectional=False, dropout=0.0, activation='tanh', bias=Tr
     device='cpu', rng=None, init='uniform', forget_bias=None, scan='auto', precision=None
 RNN: num_layers=1, bidirectional=False, dropout=0.0, activation='tanh', bias=True, dtype='float32',
     device='cpu', rng=None, init='uniform', scan='auto', precision=None
-SGD: momentum=0.0, nesterov=False, on_nonfinite=None
-Adagrad: lr=0.01, eps=1e-10, on_nonfinite=None
-Adam: lr=0.001, betas=(0.9, 0.999), eps=1e-08, on_nonfinite=None
-AdamW: lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, on_nonfinite=None
-Attention.forward EncoderDecoder.forward EncoderDecoder.encode: lengths=None
+SGD: momentum=0.0, nesterov=False, on_nonfinite=None, check=None
+Adagrad: lr=0.01, eps=1e-10, on_nonfinite=None, check=None
+Adam: lr=0.001, betas=(0.9, 0.999), eps=1e-08, on_nonfinite=None, check=None
+AdamW: lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, on_nonfinite=None, check=None
+Activation.forward Embedding.forward Linear.forward OneHot.forward StatelessLayer.forward:
+    want_cache=True
+Attention.forward: lengths=None, want_cache=True
+EncoderDecoder.forward EncoderDecoder.encode: lengths=None
 Average: decay=0.999
 CosineWarmup: warmup=0, final=0.0
-Dropout.forward Sequential.forward: dropout_rng=None
+Dropout.forward Sequential.forward: dropout_rng=None, want_cache=True
 Embedding: dtype='float32', device='cpu', rng=None
 EncoderDecoder: cell='lstm', num_layers=1, bidirectional=False, attention=True, dtype='float32',
     device='cpu', rng=None, precision=None, scan='auto'
 LSTMCell RNNCell: activation='tanh'
 LanguageModel: cell='lstm', num_layers=1, embedding=None, share=False, dropout=0.0, dtype='float32',
     device='cpu', rng=None, precision=None, scan='auto'
-LanguageModel.forward: state=None, dropout_rng=None
-LanguageModel.step Recurrent.step: state=None
+LanguageModel.forward: state=None, dropout_rng=None, want_cache=True
+Last.step Model.step Recurrent.step: state=None
+Last.forward Model.forward: state=None, lengths=None, dropout_rng=None, want_cache=True
+Last.backward: dstate=None, want_dx=True
 LanguageModel.evaluate: N=1, T=None
 Layer.load_state_dict: strict=True
 Linear: bias=True, dtype='float32', device='cpu', rng=None, init='uniform', share=None,
     precision=None
 OneHot: dtype='float32', device='cpu'
 Parameter: blocks=()
-RMSprop: lr=0.01, decay=0.99, eps=1e-08, on_nonfinite=None
+RMSprop: lr=0.01, decay=0.99, eps=1e-08, on_nonfinite=None, check=None
 Recurrent: num_layers=1, bidirectional=False, dropout=0.0, bias=True, dtype='float32', device='cpu',
     rng=None, init='uniform', scan='auto', precision=None
 Recurrent.forward: state=None, lengths=None, dropout_rng=None, want_cache=True, check_finite=False,
     recompute_every=None
-Recurrent.backward: dys=None, dstate=None, want_dx=True
+Model.backward Recurrent.backward: dys=None, dstate=None, want_dx=True
 StepDecay: factor=0.1
 clip_grad_norm: error_if_nonfinite=False
 explain: x=None

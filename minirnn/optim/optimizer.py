@@ -17,10 +17,11 @@ import numpy as np
 
 from .. import checks
 from ..backend import Array, on_its_device, to_host
-from ..parameter import Parameter, check_names, check_parameters
+from ..parameter import Layer, Parameter, check_names, check_parameters
 from ..pool import parallel, shares
 from .schedules import Schedule, rate_to_save, saved_rate
 from .stretches import PIECE, blocks, stretches
+from .watch import Watch
 
 LEAST = 1 << 16  # numbers for each thread; fewer are not worth the handing over
 POLICIES = (None, "raise", "skip")
@@ -43,6 +44,9 @@ class Optimizer:
             update would overflow. ``"raise"`` is an error, ``"skip"`` leaves the step out; either way
             nothing is changed. None is ``"raise"`` on the host; on a device, which would have to be
             waited for, gradients are then not looked at.
+        check: the model that is trained, all layers of which are to be watched: between two steps each
+            forward that kept a cache must have its one backward, and gradients must have been set to
+            zero. On a device, this waits for it.
 
     Raises:
         ValueError: no parameters, two of one name, of two dtypes or devices; an option out of range.
@@ -61,10 +65,12 @@ class Optimizer:
         parameters: Sequence[Parameter],
         lr: float | Schedule,
         on_nonfinite: str | None = None,
+        check: Layer | None = None,
         **numbers: Any,
     ) -> None:
         self.parameters = check_parameters(parameters)
         check_names([p.name for p in self.parameters])
+        self._watch = None if check is None else Watch(check, self.parameters)
         kinds = {(str(p.dtype), p.backend.name) for p in self.parameters}
         if len(kinds) > 1:
             raise ValueError(f"parameters: got {sorted(kinds)}, want one dtype and one device")
@@ -72,8 +78,8 @@ class Optimizer:
         if on_nonfinite not in POLICIES:
             raise ValueError(f'on_nonfinite: got {on_nonfinite!r}, want "raise", "skip" or None')
         self.on_nonfinite = on_nonfinite
-        for name, check in self.numbers.items():
-            setattr(self, name, check(name, numbers[name]))
+        for name, checked in self.numbers.items():
+            setattr(self, name, checked(name, numbers[name]))
         self.steps = 0
         self._counts = [0] * len(self.parameters)  # steps of each
         self.backend = self.parameters[0].backend
@@ -129,7 +135,11 @@ class Optimizer:
         Raises:
             ValueError: a gradient is not finite, or too large; the rate is; nothing was changed.
             TypeError: the rate is not a number.
+            RuntimeError: with `check`, a layer had a forward without its backward, or with two; or
+                gradients of the step before are still there. The count starts anew.
         """
+        if self._watch is not None:
+            self._watch.judge()
         rate = self.rate
         with Parameter.changing:
             parts = self._parts()
@@ -138,6 +148,8 @@ class Optimizer:
                     return False
                 raise ValueError(bad)
             self._step(rate, parts)
+        if self._watch is not None:
+            self._watch.note()
         return True
 
     def _step(self, rate: float, parts: Sequence[Part]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import checks
 from ..backend import Array, array_module
 from ..kernels.elementwise import one_kernel
-from ..parameter import Parameter
+from ..parameter import Layer, Parameter
 from .optimizer import Optimizer
 from .schedules import Schedule
 
@@ -36,11 +36,12 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         on_nonfinite: str | None = None,
+        check: Layer | None = None,
     ) -> None:
         if nesterov and not momentum:
             raise ValueError(f"nesterov: got {nesterov} with momentum={momentum}, want a momentum")
         self.slots = ("v",) if momentum else ()
-        super().__init__(parameters, lr, on_nonfinite, momentum=momentum, nesterov=nesterov)
+        super().__init__(parameters, lr, on_nonfinite, check, momentum=momentum, nesterov=nesterov)
 
     def _most(self, rate: float) -> float:
         return (
@@ -89,8 +90,9 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
         *,
         on_nonfinite: str | None = None,
+        check: Layer | None = None,
     ) -> None:
-        super().__init__(parameters, lr, on_nonfinite, decay=decay, eps=eps)
+        super().__init__(parameters, lr, on_nonfinite, check, decay=decay, eps=eps)
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         return rate, self.eps, self.decay, 1 - self.decay
@@ -122,8 +124,9 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         on_nonfinite: str | None = None,
+        check: Layer | None = None,
     ) -> None:
-        super().__init__(parameters, lr, on_nonfinite, eps=eps)
+        super().__init__(parameters, lr, on_nonfinite, check, eps=eps)
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         return rate, self.eps
@@ -166,8 +169,9 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         *,
         on_nonfinite: str | None = None,
+        check: Layer | None = None,
     ) -> None:
-        super().__init__(parameters, lr, on_nonfinite, betas=betas, eps=eps)
+        super().__init__(parameters, lr, on_nonfinite, check, betas=betas, eps=eps)
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         # m̂ / (√v̂ + ε) = √(1-β₂ᵗ) / (1-β₁ᵗ) · m / (√v + ε √(1-β₂ᵗ)): no pass for the corrections
@@ -210,9 +214,10 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         *,
         on_nonfinite: str | None = None,
+        check: Layer | None = None,
     ) -> None:
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay}
-        Optimizer.__init__(self, parameters, lr, on_nonfinite, **numbers)
+        Optimizer.__init__(self, parameters, lr, on_nonfinite, check, **numbers)
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         return 1 - rate * self.weight_decay, *super()._numbers(rate, t)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-from .parameter import Layer, Parameter
-from .passes import Stamp
+from ..parameter import Layer, Parameter
+from ..passes import Stamp
 
 
 class Watch:
@@ -100,7 +100,7 @@ class Watch:
 
     def note(self) -> None:
         """After a step: what its gradients were."""
-        self._used = {p: _largest(p) for p in self.parameters}
+        self._used = {p: _largest(p) for p in self.parameters if not p.frozen}
 
 
 def _largest(p: Parameter) -> float:
