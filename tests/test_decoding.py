@@ -137,6 +137,68 @@ def test_a_beam_that_has_ended_stays_in_the_race():
     assert log_p[0] == pytest.approx(np.log(0.4))
 
 
+# A word has 0.6 and the end 0.4, whatever was said: the likeliest answer is to say nothing
+WORDY = [[0.6, 0.4]] * 2
+
+
+def worth(tokens, log_p, alpha):
+    """What a length penalty makes of a sequence; the stop counts."""
+    said = len(tokens) if STOP not in tokens else tokens.index(STOP) + 1
+    return log_p / said**alpha
+
+
+def test_a_length_penalty_keeps_the_empty_answer_from_winning():
+    step, start = chain(WORDY), np.array([0])
+    tokens, log_p = mr.beam_search(step, None, start, STOP, 4, width=9)
+    assert tokens[:, 0].tolist() == [STOP] * 4
+    assert log_p[0] == pytest.approx(np.log(0.4))
+    tokens, log_p = mr.beam_search(step, None, start, STOP, 4, width=9, length_penalty=1.0)
+    assert tokens[:, 0].tolist() == [0] * 4
+    assert log_p[0] == pytest.approx(4 * np.log(0.6))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("least", [0, 1, 3, LENGTH])
+def test_the_n_best_of_all_sequences_by_any_length_penalty(alpha, least):
+    model, state, start = make(3)
+    how = {"min_length": least, "length_penalty": alpha}
+    tokens, found = mr.beam_search(
+        model.step, state, start, STOP, LENGTH, K**LENGTH, n_best=5, **how
+    )
+    assert (tokens.shape, found.shape) == ((5, LENGTH, N), (5, N))
+    one = mr.beam_search(model.step, state, start, STOP, LENGTH, K**LENGTH, **how)
+    assert same_bits(one[0], tokens[0])
+    assert same_bits(one[1], found[0])
+    for n in range(N):
+        alone = tuple(part[..., [n]] for part in state), start[[n]]
+        every = []
+        for sequence in all_sequences(LENGTH):
+            listed = sequence[:, 0].tolist()
+            if STOP not in listed[:least]:
+                log_p = log_probability(model, *alone, sequence)[0]
+                every.append((worth(listed, log_p, alpha), log_p, listed))
+        every.sort(reverse=True)
+        for k in range(5):
+            assert tokens[k, :, n].tolist() == every[k][2]
+            assert found[k, n] == pytest.approx(every[k][1], abs=1e-12)
+
+
+def test_a_least_length_is_kept_by_greedy_search_too():
+    step, start = chain([[0.3, 0.7], [0.5, 0.5]]), np.array([0, 0])
+    for least in range(4):
+        tokens = mr.greedy_search(step, None, start, STOP, 3, min_length=least)
+        assert tokens[:, 1].tolist() == [0] * least + [STOP] * (3 - least)
+        beam, _ = mr.beam_search(step, None, start, STOP, 3, 1, min_length=least)
+        assert same_bits(beam, tokens)
+
+
+def test_where_there_are_no_more_answers_they_have_no_probability():
+    tokens, log_p = mr.beam_search(chain(WORDY), None, np.array([0]), STOP, 1, width=5, n_best=4)
+    assert tokens[:2, 0, 0].tolist() == [0, STOP]
+    assert np.isneginf(log_p[2:]).all()
+    assert (tokens[2:] == STOP).all()
+
+
 def test_of_equals_the_lowest_token_is_taken():
     def step(tokens, state):
         return np.zeros((K, len(tokens))), state
@@ -194,6 +256,16 @@ def good_step(tokens, state):
         ({"stop": None}, "stop: got None, want an integer"),
         ({"length": 0}, "length: got 0, want 1 or more"),
         ({"width": 0}, "width: got 0, want 1 or more"),
+        ({"width": 2, "n_best": 3}, "n_best: got 3, want width = 2 or less"),
+        ({"width": 2, "n_best": 0}, "n_best: got 0, want 1 or more"),
+        ({"width": 2, "length_penalty": -1}, "length_penalty: got -1, want a number in"),
+        ({"width": 2, "length_penalty": "1"}, "length_penalty: got '1', want a number in"),
+        ({"min_length": 3}, "min_length: got 3, want length = 2 or less"),
+        ({"min_length": 1.0}, "min_length: got 1.0, want an integer"),
+        (
+            {"step": lambda tokens, state: (np.zeros((1, 1)), state), "stop": 0, "min_length": 1},
+            "min_length: got 1 or more, but there is no token besides stop",
+        ),
         (
             {"step": lambda tokens, state: (np.zeros((1, K, 1)), state)},
             r"scores of step: got shape \(1, 4, 1\), want \(K, 1\)",

@@ -51,6 +51,8 @@ Recurrent.forward: state=None, lengths=None, dropout_rng=None, want_cache=True, 
     recompute_every=None
 Model.backward Recurrent.backward: dys=None, dstate=None, want_dx=True
 StepDecay: factor=0.1
+beam_search: min_length=0, length_penalty=0.0, n_best=None
+greedy_search: min_length=0
 clip_grad_norm: error_if_nonfinite=False
 explain: x=None
 generate: temperature=1.0, top_k=None, top_p=None, state=None
