@@ -51,6 +51,12 @@ def rng():
 
 
 @pytest.fixture
+def path(tmp_path):
+    """Where there is no checkpoint yet."""
+    return tmp_path / "ckpt.npz"
+
+
+@pytest.fixture
 def example():
     """A function that imports a module of examples/ by its name."""
     return importlib.import_module

@@ -1,24 +1,20 @@
-"""Checkpoints: what was saved comes back to the bit, and a file that is not whole is refused."""
+"""Checkpoints: what was saved comes back to the bit, and what cannot be saved is refused."""
 
 from __future__ import annotations
 
 import collections
 import enum
-import errno
 import inspect
-import io
 import json
-import os
 import re
 import struct
-import subprocess
 import sys
 import types
 import zipfile
-import zlib
 
 import numpy as np
 import pytest
+from checkpoints import listing, same
 from helpers import draw_gradients, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,29 +22,6 @@ from hypothesis.extra import numpy as hnp
 
 import minirnn as mr
 from minirnn import checkpoint, data
-from minirnn.checkpoint import CheckpointError
-
-# ------------------------------------------------------------------------------------ what is the same
-
-
-def same(a, b):
-    """Whether two trees agree in every type, key, order of keys, and bit."""
-    if isinstance(a, np.generic) and isinstance(b, np.generic):
-        return a.dtype == b.dtype and a.tobytes() == b.tobytes()  # NumPy has two types of one dtype
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, np.ndarray):
-        return same_bits(a, b)
-    if isinstance(a, float):
-        return struct.pack("d", a) == struct.pack("d", b)
-    if isinstance(a, np.random.Generator):
-        bits = a.bit_generator, b.bit_generator
-        return same(bits[0].state, bits[1].state)
-    return a == b
 
 
 def through(path, value):
@@ -56,22 +29,12 @@ def through(path, value):
     return mr.load(path)["value"]
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "ckpt.npz"
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("checkpoints")
 
 
-def listing(folder):
-    """Every file of a folder with its content."""
-    return {p.name: p.read_bytes() for p in folder.iterdir()}
-
-
-# ------------------------------------------------------------------------------------------ round trip
+# round trip
 
 keys = st.text(st.characters(exclude_categories=()), max_size=4) | st.sampled_from(
     [
@@ -271,7 +234,7 @@ def test_training_goes_on_as_if_it_had_not_stopped(path):
     assert same(adam_again.state_dict(), adam.state_dict())
 
 
-# ------------------------------------------------------------------------------------ the file's format
+# the file's format
 
 
 def test_the_file_is_an_ordinary_npz(path):
@@ -339,7 +302,7 @@ def test_a_part_may_be_called_path(path):
     assert mr.load(path) == {"path": "p", "file": 1, "parts": {}}
 
 
-# --------------------------------------------------------------------------------------------- refusals
+# refusals
 
 
 class Own(np.random.PCG64):
@@ -425,389 +388,3 @@ def test_a_path_that_cannot_be_is_refused(path, tmp_path):
     with pytest.raises(IsADirectoryError, match=re.escape(tmp_path.name)):
         mr.load(tmp_path)
     assert listing(tmp_path) == {}
-
-
-# ----------------------------------------------------------------------------------- writing that fails
-
-posix = pytest.mark.skipif(os.name != "posix", reason="needs what POSIX systems have")
-
-
-class Stop(BaseException):
-    """Such as KeyboardInterrupt, which would end the tests if it got out."""
-
-
-def fail(*args, **kwargs):
-    raise Stop
-
-
-@pytest.mark.parametrize("old", [True, False], ids=["old", "new"])
-@pytest.mark.parametrize(
-    "where", ["os.fsync", "os.replace", "zipfile.ZipFile.writestr", "zipfile.ZipFile.open"]
-)
-def test_an_interrupted_save_changes_nothing(old, where, path, monkeypatch):
-    if old:
-        mr.save(path, epoch=1)
-    before = listing(path.parent)
-    with monkeypatch.context() as patch:
-        patch.setattr(where, fail)
-        with pytest.raises(Stop):
-            mr.save(path, epoch=2, x=np.ones(3))
-    assert listing(path.parent) == before
-    mr.save(path, epoch=3)
-    assert mr.load(path) == {"epoch": 3}
-
-
-def test_an_interrupt_between_two_arrays_changes_nothing(path, monkeypatch):
-    mr.save(path, epoch=1)
-    before, write = listing(path.parent), checkpoint.npy.write_array
-
-    def once(file, array, *args, **options):
-        if array[0] == 2:
-            assert listing(path.parent).keys() == {"ckpt.npz", "ckpt.npz.partial"}
-            raise Stop
-        write(file, array, *args, **options)
-
-    monkeypatch.setattr(checkpoint.npy, "write_array", once)
-    with pytest.raises(Stop):
-        mr.save(path, a=np.ones(10**5), b=np.full(10**5, 2.0))
-    assert listing(path.parent) == before
-
-
-@posix
-def test_a_full_disk_changes_nothing(path):
-    import resource
-
-    mr.save(path, epoch=1)
-    before, limits = listing(path.parent), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=re.escape(str(path))) as caught:
-            mr.save(path, a=np.ones(10**4), b=np.ones(10**5))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert caught.value.errno == errno.EFBIG
-    assert listing(path.parent) == before
-
-
-@posix
-def test_the_file_is_on_the_disk_before_it_gets_its_name(path, monkeypatch):
-    calls, fsync, replace = [], os.fsync, os.replace
-
-    def seen_fsync(handle):
-        calls.append(
-            os.readlink(f"/proc/self/fd/{handle}") if os.path.exists("/proc/self/fd") else ""
-        )
-        if len(calls) == 1:
-            assert zipfile.is_zipfile(f"{path}.partial")  # nothing is left in a buffer
-        fsync(handle)
-
-    def seen_replace(old, new):
-        calls.append("replace")
-        assert os.path.dirname(old) == os.path.dirname(new)
-        replace(old, new)
-
-    monkeypatch.setattr(os, "fsync", seen_fsync)
-    monkeypatch.setattr(os, "replace", seen_replace)
-    mr.save(path, epoch=1)
-    assert calls[1:2] == ["replace"]
-    assert len(calls) == 3
-    if calls[0]:
-        assert calls == [f"{path}.partial", "replace", str(path.parent)]
-
-
-def test_a_directory_that_cannot_be_synchronised_is_no_error(path, monkeypatch):
-    fsync, calls = os.fsync, []
-
-    def only_files(handle):
-        calls.append(handle)
-        if len(calls) > 1:
-            raise OSError(errno.EINVAL, "Invalid argument")
-        fsync(handle)
-
-    monkeypatch.setattr(os, "fsync", only_files)
-    mr.save(path, epoch=1)
-    assert mr.load(path) == {"epoch": 1}
-
-
-@posix
-def test_a_link_to_a_checkpoint_stays_a_link(path, tmp_path):
-    link = tmp_path / "latest.npz"
-    link.symlink_to(path)
-    mr.save(link, epoch=1)
-    mr.save(link, epoch=2)
-    assert link.is_symlink()
-    assert mr.load(path) == {"epoch": 2}
-
-
-def test_what_a_killed_process_left_is_written_over(path):
-    left = path.with_name("ckpt.npz.partial")
-    left.write_bytes(b"x" * 10**5)
-    mr.save(path, epoch=1)
-    assert listing(path.parent).keys() == {"ckpt.npz"}
-    assert mr.load(path) == {"epoch": 1}
-
-
-# --------------------------------------------------------------------------- files that are not whole
-
-PARTS = {
-    "model": {"rnn.l0.U": np.arange(6, dtype="f4").reshape(2, 3), "b": np.zeros((0, 2))},
-    "epoch": 7, "losses": [1.5, float("inf")], "t": (None, True, "x"),
-}  # fmt: skip
-
-
-def loads_or_refuses(path):
-    """Whether the file loads; it has to give `PARTS`, or the one kind of error with its name."""
-    try:
-        parts = mr.load(path)
-    except CheckpointError as refusal:
-        if not str(refusal).startswith(f"path: got {path}, which "):
-            raise
-        return False
-    assert same(parts, PARTS)
-    return True
-
-
-def test_no_flipped_bit_gives_wrong_data(path):
-    mr.save(path, **PARTS)
-    whole = path.read_bytes()
-    loaded = 0
-    with open(path, "r+b", buffering=0) as file:
-        for k, byte in enumerate(whole):
-            for flip in {1 << k % 8, 1 << (k * 5 + 3) % 8, 255}:
-                file.seek(k)
-                file.write(bytes([byte ^ flip]))
-                loaded += loads_or_refuses(path)
-            file.seek(k)
-            file.write(bytes([byte]))
-    assert loads_or_refuses(path)
-    assert 0 < loaded < len(whole)  # such as a flipped time of a member, which nobody asks for
-
-
-def test_no_truncation_gives_wrong_data(path):
-    mr.save(path, **PARTS)
-    whole = path.read_bytes()
-    for size in range(len(whole) - 1, 0, -1):
-        os.truncate(path, size)
-        with pytest.raises(
-            CheckpointError, match=f"truncated: its end is missing, after {size:,} bytes"
-        ):
-            mr.load(path)
-
-
-def test_a_checkpoint_within_a_truncated_one_is_not_taken_for_it(path):
-    mr.save(path, epoch=1)
-    inner = np.frombuffer(path.read_bytes(), np.uint8)
-    mr.save(path, inner=inner, epoch=2)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: whole.index(inner.tobytes()) + len(inner)])
-    with pytest.raises(CheckpointError, match=r"is damaged: the archive begins at byte [1-9]"):
-        mr.load(path)
-
-
-def forge(path, header=None, **members):
-    """Write a checkpoint anew, with right CRCs, a changed header and members in place of others."""
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    contents |= {name.replace("__", "/") + ".npy": data for name, data in members.items()}
-    head = json.loads(contents.pop("minirnn.json"))
-    head["members"] = {name: zlib.crc32(data) for name, data in contents.items()}
-    contents["minirnn.json"] = json.dumps(head | (header or {})).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in contents.items():
-            archive.writestr(name, data)
-
-
-def npy(array):
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=True)
-    return file.getvalue()
-
-
-def test_a_forged_checkpoint_is_one(path):
-    mr.save(path, x=np.ones(2))
-    forge(path, x=npy(np.zeros(3)))
-    assert same(mr.load(path), {"x": np.zeros(3)})
-
-
-def damage_member(path):
-    mr.save(path, **PARTS)
-    data = path.read_bytes()
-    at = data.index(PARTS["model"]["rnn.l0.U"].tobytes())
-    path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
-
-
-def lose_member(path):
-    mr.save(path, **PARTS)
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in contents.items():
-            if name != "model/b.npy":
-                archive.writestr(name, data)
-
-
-def add_member(path):
-    mr.save(path, **PARTS)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("more.npy", npy(np.ones(1)))
-
-
-def swap_member(path):
-    mr.save(path, x=np.ones(2))
-    with zipfile.ZipFile(path) as archive:
-        header = archive.read("minirnn.json")
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x.npy", npy(np.zeros(2)))
-        archive.writestr("minirnn.json", header)
-
-
-def compress(path):
-    mr.save(path, x=np.ones(2))
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in contents.items():
-            archive.writestr(name, data)
-
-
-def write(data):
-    return lambda path: path.write_bytes(data)
-
-
-def forged(header=None, **members):
-    def make(path):
-        mr.save(path, x=np.ones(2))
-        forge(path, header, **members)
-
-    return make
-
-
-def another_zip(path):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02.")
-
-
-def spoil_contents(path):
-    mr.save(path, **PARTS)
-    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\3"))
-
-
-class Bomb:
-    def __reduce__(self):
-        return pytest.fail, ("something was unpickled",)
-
-
-UNFIT = {
-    "empty": (write(b""), "is empty"),
-    "damaged array": (damage_member, r"is damaged in model/rnn.l0.U.npy \(BadZipFile: Bad CRC-32"),
-    "damaged contents": (spoil_contents, "is damaged in its table of contents .*central directory"),
-    "lost member": (lose_member, "is damaged: has lost members, or got other ones: model/b.npy"),
-    "strange member": (add_member, "is damaged: has lost members, or got other ones: more.npy"),
-    "member of another": (swap_member, "is damaged in x.npy .*not saved together with the rest"),
-    "compressed": (compress, "is damaged in minirnn.json .*it is compressed"),
-    "pickled array": (forged(x=npy(np.array([Bomb()]))), "is damaged in x.npy .*Object arrays"),
-    "no array": (forged(x=b"hello"), "is damaged in x.npy .*magic string"),
-    "half an array": (forged(x=npy(np.ones(9))[:-1]), "is damaged in x.npy"),
-    "no tree": (forged({"parts": {"dict": {}, "tuple": []}}), "is damaged in minirnn.json"),
-    "no kind": (forged({"parts": {"set": []}}), "is damaged in minirnn.json .*kind 'set' is unknown"),
-    "no such array": (forged({"parts": {"array": "y"}}), "is damaged in minirnn.json .*y.npy"),
-    "no such bits": (
-        forged({"parts": {"generator": {"dict": {"bits": {"dict": {"bit_generator": "X"}}}}}}),
-        "is damaged in minirnn.json .*'X'"),
-    "object of another class": (
-        forged({"parts": {"object": ["Linear", {"dict": {}}]}}), r".*minirnn.json \(KeyError: 'Linear'"),
-    "object with other names": (
-        forged({"parts": {"object": ["Constant", {"dict": {"rate": 1}}]}}), ".*minirnn.json .*'rate'"),
-    "object that makes no sense": (
-        forged({"parts": {"object": ["StepDecay", {"dict": {"lr": 1, "every": 0}}]}}),
-        ".*minirnn.json .*every: got 0, want 1 or more"),
-    "newer": (forged({"format": 2, "minirnn": "9.1", "parts": 0}),
-              r"is of format 2, from minirnn 9.1: update minirnn, as \S+ reads format 1"),
-    "npy": (lambda path: path.write_bytes(npy(np.ones(3))), "is a .npy array"),
-    "HDF5": (write(b"\x89HDF\r\n\x1a\n" + bytes(100)), "is an HDF5 file"),
-    "pickle": (write(b"\x80\x04K\x01."), "is a pickle"),
-    "text": (write(b"hello, world" * 9), "is no .npz, but begins with b'hell'"),
-    "one byte": (write(b"x"), "is no .npz, but begins with b'x'"),
-    "zip": (another_zip, "is another zip: archive/data.pkl;"),
-    "npz": (lambda path: np.savez(path, a=1, b=2), "is an .npz of other arrays: a, b;"),
-    "large npz": (
-        lambda path: np.savez(path, *range(9)), "is an .npz of other arrays: arr_0, .*, arr_4, …;"),
-    "npz of odd names": (
-        lambda path: np.savez(path, **{"ä\n": 1}), r"is an .npz of other arrays: \\xe4\\n;"),
-    "npz of nothing": (lambda path: np.savez(path), "is an .npz of other arrays: none;"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", UNFIT)
-def test_a_file_that_is_no_whole_checkpoint_is_refused_by_what_it_is(case, path):
-    make, message = UNFIT[case]
-    make(path)
-    want = (
-        f"path: got {re.escape(str(path))}, which {message}.*; want what minirnn.save has written$"
-    )
-    with pytest.raises(CheckpointError, match=want.replace(";.*;", ";")):
-        mr.load(path)
-
-
-def test_a_lack_of_memory_is_not_called_damage(path, monkeypatch):
-    def full(*args, **options):
-        raise MemoryError
-
-    mr.save(path, **PARTS)
-    monkeypatch.setattr(checkpoint.npy, "read_array", full)
-    with pytest.raises(MemoryError):
-        mr.load(path)
-
-
-# -------------------------------------------------------------------------------------------- SIGKILL
-
-KILLS = 30
-# One process has everything imported and forks those that are to be killed: starting Python takes
-# longer than all the rest.
-KILLED = f"""
-import os, random, signal, sys, time
-import numpy as np
-import minirnn as mr
-
-def check(parts, last):
-    n = parts["n"]
-    assert n >= last, f"{{last}} was there, and is {{n}} now"
-    assert set(parts) == {{"n", "a", "deep"}}
-    for array, size in zip((parts["a"], *parts["deep"]["b"]), (40_000 + n % 7, 3, n % 5), strict=True):
-        assert array.shape == (size,) and (array == n).all(), f"torn at {{n}}"
-    return n
-
-path, random = sys.argv[1], random.Random(0)
-mr.save(path, n=0, a=np.zeros(40_000), deep={{"b": (np.zeros(3), np.zeros(0))}})
-last = unfinished = 0
-for _ in range({KILLS}):
-    child = os.fork()
-    if not child:
-        try:
-            for n in range(last + 1, last + 10**6):
-                b = (np.full(3, n), np.full(n % 5, n))
-                mr.save(path, n=n, a=np.full(40_000 + n % 7, n), deep={{"b": b}})
-        finally:
-            os._exit(1)  # reached only by an error: the loop is longer than a life
-    time.sleep(random.uniform(0, 0.06))
-    os.kill(child, signal.SIGKILL)
-    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "the child ended on its own"
-    last = check(mr.load(path), last)
-    left = set(os.listdir(os.path.dirname(path))) - {{os.path.basename(path)}}
-    assert left <= {{os.path.basename(path) + ".partial"}}, left
-    unfinished += len(left)
-print(last, unfinished)
-"""
-
-
-@posix
-def test_a_process_killed_at_any_moment_leaves_a_whole_checkpoint(path):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, str(path)],
-        capture_output=True, text=True, timeout=120, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    saved, unfinished = map(int, done.stdout.split())
-    assert mr.load(path)["n"] == saved
-    assert saved >= 1, "no child ever came to save"
-    assert unfinished >= 1, f"none of {KILLS} kills was in the middle of a save"
