@@ -12,6 +12,8 @@ from punctuation import keep_signs  # noqa: E402
 from sources import linkcode_resolve  # noqa: E402, F401
 from sphinx.domains.python import PyObject  # noqa: E402
 
+from minirnn.kernels import compile_ahead  # noqa: E402
+
 project = "minirnn"
 author = "The minirnn authors"
 copyright = author  # Sphinx's name
@@ -56,6 +58,9 @@ nb_render_markdown_format = "myst"  # has tables
 # The kernels find what pages share in code/, this copy of the package, and what the examples share.
 paths = [HERE / "code", HERE.parent, HERE.parent / "examples", os.environ.get("PYTHONPATH")]
 os.environ["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, paths)))
+
+for dtype in ("float32", "float64"):  # a page's code would say that it compiles
+    compile_ahead(dtype)
 
 # The reference. A name between single backticks in a docstring is an entry if there is one.
 default_role = "py:obj"

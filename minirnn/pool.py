@@ -195,16 +195,32 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@cache
 def why_not_compiled() -> str:
     """What keeps compiled scans from running here; empty if they can."""
+    return _compiling_failed or _why_not_imported()
+
+
+def compiling_failed(error: Exception) -> None:
+    """Have `why_not_compiled` say so from here on."""
+    global _compiling_failed
+    first, *_ = str(error).strip().splitlines() or [""]
+    _compiling_failed = f"it cannot be compiled here: {type(error).__name__}: {first}"
+
+
+_compiling_failed = ""
+
+
+@cache
+def _why_not_imported() -> str:
     for name in ("numba", "threadpoolctl"):
         try:
-            import_module(name)
-        except ImportError as error:  # as of Numba beside a NumPy that is too new for it
+            module = import_module(name)
+        except Exception as error:  # as of Numba beside a NumPy that is too new for it
             if isinstance(error, ModuleNotFoundError) and error.name == name:
                 return f"{name} is missing: pip install 'minirnn[numba]'"
             return f"{name} cannot be imported: {error}"
+        if name == "numba" and module.config.DISABLE_JIT:
+            return "NUMBA_DISABLE_JIT is set"
     return ""
 
 

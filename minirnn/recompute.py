@@ -67,7 +67,6 @@ class RecomputedScan:
         """See `Scan.forward`."""
         xp, T = array_module(state[0]), x.shape[0]
         P = {name: value.copy() for name, value in P.items()}  # theirs will be updated
-        x = x.copy() if x.ndim == 2 else x  # tokens are checked here, and not again
         ys = xp.empty((T, *state[0].shape), state[0].dtype)
         segments = []
         for start in range(0, max(T, 1), self.k):

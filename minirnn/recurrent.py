@@ -170,7 +170,8 @@ class Recurrent(Stack):
         T, N = x.shape[0], x.shape[-1]
         mask = checks.lengths_mask(lengths, T, N, self.backend)
         if x.ndim == 2:
-            x = checks.tokens("x", x, self.input_size, mask, check_finite)
+            # A copy: theirs may be reused, and what has been looked at must stay what it is
+            x = checks.tokens("x", x.copy(), self.input_size, mask, check_finite)
         else:
             x = checks.real_numbers("x", x, self.dtype, mask)
         state = None if state is None else self._check_state("state", state, N)

@@ -80,7 +80,8 @@ class Stack(Layer):
             dropped = None
             if random is not None and self.dropout and layer is not self.layers[-1]:
                 dropped = dropout_mask(random, self.dropout, x)
-                x *= dropped
+                with np.errstate(under="ignore"):
+                    x *= dropped
             masks.append(dropped)
         new_state = joined(finals)
         if not want_cache:
@@ -97,7 +98,8 @@ class Stack(Layer):
         for layer in reversed(self.layers):
             dropped = masks.pop()
             if dropped is not None:
-                dys = dys * dropped
+                with np.errstate(under="ignore"):
+                    dys = dys * dropped
             dx: Array | None = None
             for _ in layer:
                 d, saved = scans.pop()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+from helpers import compile_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scans import SCANS, each_scan
@@ -84,6 +85,7 @@ def test_gradients_that_are_summed_in_several_chunks(cell, scan, monkeypatch):
 
 
 def test_command_prints_the_table_and_succeeds():
+    compile_scan("float64")
     command = [sys.executable, "-m", "minirnn.gradcheck", "--cell", "rnn(tanh"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +11,10 @@ from hypothesis import strategies as st
 from scans import assert_close, everything
 
 import minirnn as mr
-from minirnn import kernels, pool
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
-from minirnn.kernels import numba_loops, numba_scan, numba_steps  # noqa: E402
-from minirnn.kernels.numba_cache import forget_if_older  # noqa: E402
+from minirnn.kernels import numba_loops, numba_plan  # noqa: E402
 from minirnn.kernels.numba_products import (  # noqa: E402
     LANES,
     Left,
@@ -68,7 +63,7 @@ def test_any_size_agrees_with_the_equations(cell, dtype, tol, problem):
 @pytest.mark.parametrize("tokens", [False, True])
 def test_more_columns_than_are_multiplied_at_a_time(cell, tokens, rng):
     T, N, D, H = 23, 57, 20, 18
-    assert T * N > 2 * numba_scan.BACKWARD_COLUMNS > 2 * numba_loops.FORWARD_COLUMNS
+    assert T * N > 2 * numba_plan.BACKWARD_COLUMNS > 2 * numba_loops.FORWARD_COLUMNS
     plain, compiled = (
         CELLS[cell](D, H, 2, True, dtype="float64", rng=1, scan=s) for s in ("generic", "numba")
     )
@@ -106,23 +101,6 @@ def test_every_shape_of_tile(dtype, repeated, rng):
             flat = (array.ravel() for array in (left, right))
             multiply(M, V, out.ravel(), initial.ravel(), starts, *flat, depth, repeated)
             assert np.allclose(out, initial + left.T @ right, atol=1e-5)
-
-
-@numba.njit
-def tanh_of(x):
-    return np.array([numba_steps.tanh(value) for value in x])
-
-
-def test_tanh_is_right_to_some_units_of_the_last_digit():
-    x = np.concatenate([np.linspace(-10, 10, 200_001), np.logspace(-38, 0, 10_001)])
-    x = x.astype(np.float32)
-    y, right = tanh_of(x), np.tanh(x.astype(np.float64))
-    assert y.dtype == np.float32
-    assert np.abs(y - right).max() <= 4e-7
-    assert (np.abs(y - right) <= 5e-7 * np.abs(right)).all()
-    assert np.abs(y).max() <= 1
-    assert np.allclose(tanh_of(np.array([-np.inf, np.inf], np.float32)), [-1, 1], rtol=1e-7)
-    assert np.isnan(tanh_of(np.array([np.nan], np.float32))[0])
 
 
 @each_cell
@@ -193,38 +171,6 @@ def test_it_is_the_default_for_float32_and_says_so():
         mr.GRU(3, 4, reset_after=False, scan="numba")
 
 
-@pytest.mark.parametrize("name", ["numba", "threadpoolctl"])
-@pytest.mark.parametrize(
-    ("named", "why"),
-    [
-        ("{}", "{} is missing: pip install 'minirnn[numba]'"),
-        ("llvmlite", "{} cannot be imported: what it needs is not there"),
-    ],
-)
-def test_what_is_missing_is_named(name, named, why, monkeypatch):
-    def import_module(module):
-        if module == name:
-            raise ModuleNotFoundError("what it needs is not there", name=named.format(name))
-
-    monkeypatch.setattr(pool, "import_module", import_module)
-    monkeypatch.setattr(kernels, "why_not_compiled", pool.why_not_compiled.__wrapped__)
-    why = why.format(name)
-    with pytest.raises(ValueError, match=f"scan: 'numba' cannot run here: {re.escape(why)}"):
-        mr.RNN(3, 4, scan="numba")
-    assert f"numpy scan: not the numba scan, because {why}" in mr.explain(mr.RNN(3, 4))
-
-
-def test_numba_that_is_too_old_for_numpy_is_done_without(monkeypatch):
-    def import_module(module):
-        raise ImportError("Numba needs an older NumPy", name="numba")
-
-    monkeypatch.setattr(pool, "import_module", import_module)
-    assert (
-        pool.why_not_compiled.__wrapped__()
-        == "numba cannot be imported: Numba needs an older NumPy"
-    )
-
-
 def test_complex_numbers_take_the_numpy_scan(rng):
     rnn = mr.LSTM(2, 3, dtype="float64", rng=0, scan="numba")
     x, dys = rng.standard_normal((3, 2, 2)), rng.standard_normal((3, 3, 2))
@@ -246,45 +192,6 @@ def test_explain_says_how_the_batch_is_split():
         assert "2 threads, with 12 + 13 sequences" in mr.explain(large, x)
         assert len(large.forward(x)[2].scans[0][1].parts) == 2
     assert "threads" not in mr.explain(mr.LSTM(3, 4, scan="generic"), x[:, :3])
-
-
-def test_what_older_sources_were_compiled_to_is_thrown_away(tmp_path):
-    source = Path(numba_loops.__file__)
-
-    class Function:
-        __name__, flushed = "f", 0
-        py_func = staticmethod(lambda: None)
-
-        @property
-        def _cache(self):
-            return self
-
-        cache_path = str(tmp_path)
-
-        def flush(self):
-            self.flushed += 1
-
-    function = Function()
-    line = function.py_func.__code__.co_firstlineno
-    index = tmp_path / f"a.f-{line}.py311.nbi"
-    index.write_bytes(b"")
-    forget_if_older(function)
-    assert function.flushed == 0
-    os.utime(index, (0, source.stat().st_mtime - 10))
-    forget_if_older(function)
-    assert function.flushed == 1
-
-
-@each_cell
-def test_an_infinite_number_stays_where_the_equations_leave_it(cell, rng):
-    x = rng.standard_normal((4, 3, 2))
-    x[0, 0, 0] = np.inf
-    plain, compiled = (
-        CELLS[cell](3, 10, dtype="float64", rng=0, scan=s) for s in ("generic", "numba")
-    )
-    with np.errstate(invalid="ignore"):
-        wanted = plain.forward(x)[0]
-    assert np.array_equal(np.isfinite(compiled.forward(x)[0]), np.isfinite(wanted))
 
 
 @each_cell

@@ -259,10 +259,17 @@ def test_mistakes_end_in_one_message(value, error, message, rng):
         net.forward(rng.normal(size=(4, D, 2)), recompute_every=value)
 
 
-def test_tokens_are_copied(rng):
-    rnn = mr.LSTM(D, H, dtype="float64", rng=0)
-    x = rng.integers(0, D, (7, 3))
-    ys, _, cache = rnn.forward(x, recompute_every=3)
-    x[...] = 10**6  # would be read and written far outside of U
-    rnn.backward(cache, ys)
-    assert all(np.isfinite(p.grad).all() for p in rnn.parameters())
+@each_scan
+@pytest.mark.parametrize("every", [None, 3])
+def test_tokens_are_copied(cell, scan, every, rng):
+    net = network(cell, scan, layers=1, both=False)
+    x, dys = rng.integers(0, D, (7, 3)), rng.normal(size=(7, H, 3))
+    wanted = run(net, x, dys, recompute_every=every)
+    net.zero_grad()
+    _, _, cache = net.forward(x, recompute_every=every)
+    for other in (D - 1 - x, 10**6):  # the latter would be read and written far outside of U
+        x[...] = other
+        net.zero_grad()
+        net.backward(cache, dys)
+        same(gradients(net), {name: wanted[name] for name in gradients(net)})
+        assert np.array_equal(cache[f"l0.{cell.states[0]}"], wanted[f"cache l0.{cell.states[0]}"])

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from ..pool import why_not_compiled
+from ..pool import compiling_failed, why_not_compiled
 from ..scan import GenericScan, Scan
 from .cuda_module import last_pass, title
 from .fused_scan import LAYOUTS as FUSED_CELLS
@@ -27,6 +27,9 @@ from .persistent_scan import obstacle as too_large
 from .threaded import ThreadedScan
 
 SCANS = ("auto", "generic", "numpy", "numba", "fused", "persistent")
+NOT_KEPT = (
+    "each process compiles it anew, as no folder for it can be written to: set NUMBA_CACHE_DIR"
+)
 NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
 
 _NUMPY_STEPS: dict[type, Callable[[Any], Steps]] = {
@@ -58,6 +61,9 @@ def choose(
     """
     if scan not in SCANS:
         raise ValueError(f"scan: got {scan!r}, want one of {', '.join(map(repr, SCANS))}")
+    by_default = scan == "auto" and np.dtype(dtype) == np.float32
+    if (scan == "numba" or by_default) and not _obstacle("numba", cell, backend):
+        compile_ahead(dtype)  # here, so that what it fails for is an obstacle to what follows
     if scan != "auto":
         obstacle = _obstacle(scan, cell, backend, dtype, H, precision)
         if obstacle:
@@ -67,11 +73,26 @@ def choose(
         return _on_device(cell, backend, dtype, H, precision)
     can_run = available(cell, backend)
     if "numba" in can_run and np.dtype(dtype) == np.float32:
-        return _scan("numba", cell, backend), "the fastest one on this device"
+        from .numba_compile import kept_in
+
+        kept = "" if kept_in() else f"; {NOT_KEPT}"
+        return _scan("numba", cell, backend), f"the fastest one on this device{kept}"
     compiled = _obstacle("numba", cell, backend) or f"it is made for float32, and this is {dtype}"
     if "numpy" in can_run:
         return _scan("numpy", cell, backend), f"not the numba scan, because {compiled}"
     return GenericScan(), f"not the numpy scan, because {_obstacle('numpy', cell, backend)}"
+
+
+def compile_ahead(dtype: Any) -> str:
+    """Compile for `dtype`, or load what was compiled; return why that cannot be, empty if it can."""
+    if not why_not_compiled():
+        try:
+            from .numba_compile import compile_for  # Numba takes a while to import
+
+            compile_for(np.dtype(dtype))
+        except Exception as error:  # whatever a compiler may fail for
+            compiling_failed(error)
+    return why_not_compiled()
 
 
 def _on_device(

@@ -7,7 +7,7 @@ each 16 hidden units the pre-activations of all gates are neighbouring blocks.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from numba import njit
 
@@ -27,6 +27,7 @@ from .numba_blocks import (
     to_blocks,
     unpack_rows,
 )
+from .numba_plan import GRU, LSTM, RNN, Memory, Plan, memory_in
 from .numba_products import LANES, Left, Rows
 from .numba_projections import add_outer, add_up, project
 from .numba_steps import (
@@ -38,64 +39,7 @@ from .numba_steps import (
     rnn_forward,
 )
 
-RNN, LSTM, GRU = 0, 1, 2
 FORWARD_COLUMNS = 256  # of U x + b at a time, still in the second-level cache when they are used
-
-
-class Plan(NamedTuple):
-    """What to compute: the cell, the sizes, and where the pre-activations lie."""
-
-    cell: int
-    is_relu: bool
-    at_once: int  # blocks in a tile
-    T: int
-    N: int
-    H: int
-    D: int
-    h_blocks: int
-    x_blocks: int  # 0 for tokens
-    x_width: int  # 16 for each of them, or D
-    blocks: int  # of pre-activations for each 16 units
-    u_first: int  # the first of them that U x + b goes to
-    u_gates: Array  # the gates of U's rows, in the order of their blocks
-    w_first: int
-    w_gates: Array
-    steps: int  # whose gradients are multiplied at a time
-    # How many numbers there are in what is kept, ...
-    x_size: int
-    gates_size: int
-    h_size: int
-    c_size: int
-    # ... and in what is needed until the end of a pass: packed weights, gradients of some steps
-    U_size: int
-    W_size: int
-    da_size: int
-    dx_size: int
-
-
-class Memory(NamedTuple):
-    """What forward leaves for backward; see `memory_in`."""
-
-    x: Array  # blocks of T steps
-    tokens: Array  # (T, N), or empty
-    standing: Array  # (T, N), true where a sequence has no such step; or empty
-    gates: Array
-    gates_start: int
-    gates_step: int  # the distance from one step to the next
-    h: Array  # blocks of T + 1 steps, the initial state first
-    c: Array
-
-
-@njit(nogil=True)
-def memory_in(kept: Array, plan: Plan, tokens: Array, standing: Array) -> Memory:
-    """Cut `kept` into what is kept."""
-    x, rest = kept[: plan.x_size], kept[plan.x_size :]
-    gates, rest = rest[: plan.gates_size], rest[plan.gates_size :]
-    h, c = rest[: plan.h_size], rest[plan.h_size :]
-    start, step = 0, plan.blocks * plan.h_blocks * plan.N * LANES
-    if plan.cell == RNN:  # what is squashed to h is where h will be
-        gates, start = h, step
-    return Memory(x, tokens, standing, gates, start, step, h, c)
 
 
 @njit(nogil=True)
@@ -104,7 +48,7 @@ def runs(count: int, plan: Plan) -> int:
     return count if count < plan.blocks else count * plan.h_blocks
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def forward(
     plan: Plan, x: Array, P: Any, state: Any, tokens: Array, standing: Array,
     kept: Array, room: Array, ys: Array, final: Any,
@@ -207,7 +151,7 @@ def step_forward(plan: Plan, m: Memory, t: int) -> None:
             gru_forward(n, r, z, hidden, h, h_new)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def backward(
     plan: Plan, P: Any, tokens: Array, standing: Array, kept: Array, room: Array,
     dys: Array, dstate: Any, dinitial: Any, dx: Array, dP: Any,
@@ -228,7 +172,7 @@ def backward(
     u_count, w_count, h_blocks, x_blocks = (
         len(plan.u_gates), len(plan.w_gates), plan.h_blocks, plan.x_blocks,
     )  # fmt: skip
-    k = plan.steps
+    k, last = plan.steps, (h_blocks - 1) * plan.blocks  # the first block of the last units
     h_step, x_step = h_blocks * step, x_blocks * step
     # One block more than there are: multiples of a large power of 2 would share few lines of the caches
     da_step = (plan.blocks * h_blocks + 1) * step
@@ -267,6 +211,8 @@ def backward(
                 copy_where(m.standing[t], dc, 0, zeros[:0], 0, h_starts)
             here = (t - begin) * da_step
             step_backward(plan, m, t, dh, dc, da, here)
+            for block in range(last, last + plan.blocks):
+                clear_padding(da, here + block * step, H % LANES, N)
             left, out = Left(da, here, LANES, w_starts, LANES, 1), Rows(dh, 0, LANES, step)
             project(1, N, at_once, h_blocks, out, 0, h_starts, before, left, 0, W_packed, w_depth)
             clear_padding(dh, 0, H, N)

@@ -8,39 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
-from ..backend import Array, State
-from ..cells import Arrays, Cell
-from ..tokens import OneHotColumns
-from .numba_cache import forget_if_older
-from .numba_loops import GRU, LSTM
-from .numba_scan import LAYOUTS, is_relu
+from ..backend import Array
+from .numba_plan import GRU, LSTM
 from .numba_steps import IN_LINE, gru_forward, lstm_forward, rnn_forward
-from .one_step import OneStep
 
-# Sums may be taken in any order, so that they run on vectors.
-SUMS: dict[str, Any] = {**IN_LINE, "fastmath": {"contract", "reassoc"}, "cache": True}
-
-
-def compiled(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
-    """The step of RNN, LSTM and GRU; `other` is for more columns, and complex numbers."""
-    if state[0].shape[2] != 1 or state[0].dtype.kind == "c":
-        return other(cell, layers, x, state)
-    kind = LAYOUTS[type(cell)].cell, is_relu(cell)
-    token, column = -1, x
-    if isinstance(x, OneHotColumns):
-        token, column = int(x.tokens[0]), state[0][0]  # which is not read
-    old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
-    new = tuple([np.empty(part.shape, part.dtype) for part in state])
-    for k, P in enumerate(layers):
-        arrays = P["U"], P["W"], P["b"], P.get("bw", P["b"])
-        _step(*kind, arrays, k, token, *old, new[0], new[-1])
-    return new
+# Sums may be taken in any order, so that they run on vectors. The compiler chooses the order, and there
+# may be no second copy of them, in which it chose another (see ``numba_steps.py``): hence "inline".
+SUMS: dict[str, Any] = {**IN_LINE, "fastmath": {"contract", "reassoc"}}
 
 
-@njit(**SUMS)
+@njit(**SUMS, inline="always")
 def _add_product(out: Array, W: Array, h: Array) -> None:
     """out += W h."""
     for k in range(len(out)):
@@ -51,7 +30,7 @@ def _add_product(out: Array, W: Array, h: Array) -> None:
 
 
 @njit(**SUMS)
-def _step(
+def step(
     kind: int, is_relu: bool, P: Any, layer: int, token: int, x: Array, hs: Array, cs: Array,
     hs_new: Array, cs_new: Array,
 ) -> None:  # fmt: skip
@@ -85,6 +64,3 @@ def _step(
     else:
         rnn_forward(is_relu, a)
         h_new[:] = a
-
-
-forget_if_older(_add_product, _step)

@@ -6,52 +6,26 @@ products in ``numba_products.py``. While one of them runs, other threads of Pyth
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
-from numba.core.compiler_lock import global_compiler_lock
 
 from ..backend import Array, State
-from ..cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
+from ..cells import Arrays, Cell
 from ..pool import parallel, shares
 from ..scan import Scan
+from ..tokens import OneHotColumns
 from . import numba_loops as loops
+from . import numba_one_step
 from .numba_blocks import from_line
-from .numba_cache import forget_if_older
-from .numba_loops import Plan
-from .numba_products import LANES, blocks_at_once
+from .numba_compile import compile_for
+from .numba_plan import GRU, LAYOUTS, Plan, is_relu, memory_in, plan_for
+from .numba_products import LANES
+from .one_step import OneStep
 
-BACKWARD_COLUMNS = 512  # whose gradients are multiplied at a time
 NO_TOKENS, NO_STANDING = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
 LEAST_COLUMNS = 8  # for each thread
 LEAST_PRODUCTS = 1 << 19  # of W h, for each thread; fewer are not worth the handing over
-
-
-class Layout(NamedTuple):
-    """Which blocks of pre-activations a cell has for each 16 units; see `Plan`."""
-
-    cell: int
-    names: str  # of the gates that are kept, in the order of their blocks
-    u_first: int
-    u_gates: Array
-    w_first: int
-    w_gates: Array
-
-
-LAYOUTS = {
-    RNNCell: Layout(loops.RNN, "", 0, np.arange(1), 0, np.arange(1)),
-    LSTMCell: Layout(loops.LSTM, "ifog", 0, np.arange(4), 0, np.arange(4)),
-    # U x goes to n, r, z, and W h to r, z, m
-    GRUCell: Layout(loops.GRU, "nrzm", 0, np.array([2, 0, 1]), 1, np.arange(3)),
-}
-
-
-def is_relu(cell: Cell) -> bool:
-    """Whether relu stands in the place of the cell's tanh."""
-    return isinstance(cell, RNNCell | LSTMCell) and cell.act.name == "relu"
 
 
 class Part(NamedTuple):
@@ -75,7 +49,7 @@ class NumbaSaved(NamedTuple):
         """A gate or state over time, (T, H, N)."""
         found = []
         for _, plan, tokens, standing, kept in self.parts:
-            m = loops.memory_in.py_func(kept, plan, tokens, standing)
+            m = memory_in.py_func(kept, plan, tokens, standing)
             if name in self.cell.states:
                 room = m.h if name == "h" else m.c
                 blocks = room.reshape(plan.T + 1, plan.h_blocks, plan.N, LANES)[1:]
@@ -119,12 +93,13 @@ class NumbaScan:
         dtype, D = P["U"].dtype, P["U"].shape[1]
         if dtype.kind == "c":
             return self.other.forward(cell, P, x, state, mask)
-        _compile(dtype)
+        compile_for(dtype)
         (H, N), T = state[0].shape, len(x)
         arrays = tuple(P.get(name, P["b"]) for name in ("U", "W", "b", "bw"))
+        x, state = _aligned(x), tuple([_aligned(part) for part in state])
         columns = self.split(x, P["W"])
         kind = type(cell), self.is_relu, dtype.itemsize
-        plans = [_plan(*kind, T, own.stop - own.start, H, D, x.ndim == 2) for own in columns]
+        plans = [plan_for(*kind, T, own.stop - own.start, H, D, x.ndim == 2) for own in columns]
         parts = self._parts(columns, plans, x, mask, dtype)
         ys = np.empty((T, H, N), dtype)
         final = np.empty((H, N), dtype), np.empty((H, N), dtype)
@@ -155,8 +130,7 @@ class NumbaScan:
         initial = tuple(np.empty((H, N), dtype) for _ in range(2))
         has_dx = want_dx and plan.x_blocks > 0
         dx = np.empty((plan.T if has_dx else 0, plan.D, N), dtype)
-        if dys is None:
-            dys = np.empty((0, H, N), dtype)
+        dys = np.empty((0, H, N), dtype) if dys is None else _aligned(dys)
 
         def scan(part: Part) -> tuple[Array, ...]:
             own, dP = part.own, tuple([np.empty(p.shape, dtype) for p in P])
@@ -171,7 +145,7 @@ class NumbaScan:
             return dP
 
         totals, *others = parallel(scan, saved.parts)
-        names = ("U", "W", "b", "bw") if plan.cell == loops.GRU else ("U", "W", "b")
+        names = ("U", "W", "b", "bw") if plan.cell == GRU else ("U", "W", "b")
         gradients = dict(zip(names, totals, strict=False))
         for dP in others:  # one after the other, so that the sum is the same every time
             for name, part in zip(names, dP, strict=False):
@@ -193,79 +167,30 @@ class NumbaScan:
         return found
 
 
-@lru_cache  # the constants of this module are taken as they were at the first call
-def _plan(
-    cell: type[Cell], is_relu: bool, itemsize: int, T: int, N: int, H: int, D: int, is_tokens: bool
-) -> Plan:
-    layout = LAYOUTS[cell]
-    h_blocks, x_blocks = -(-H // LANES), 0 if is_tokens else -(-D // LANES)
-    steps = max(1, min(T, BACKWARD_COLUMNS // max(1, N)))
-    x_width, blocks = D if is_tokens else x_blocks * LANES, max(1, len(layout.names))
-    step, height = N * LANES, h_blocks * LANES
-    return Plan(
-        *(layout.cell, is_relu, blocks_at_once(itemsize), T, N, H, D),
-        h_blocks=h_blocks,
-        x_blocks=x_blocks,
-        x_width=x_width,
-        blocks=blocks,
-        u_first=layout.u_first,
-        u_gates=layout.u_gates,
-        w_first=layout.w_first,
-        w_gates=layout.w_gates,
-        steps=steps,
-        x_size=T * x_blocks * step,
-        gates_size=T * h_blocks * len(layout.names) * step,
-        h_size=(T + 1) * h_blocks * step,
-        c_size=(T + 1) * h_blocks * step if layout.cell == loops.LSTM else 0,
-        U_size=len(layout.u_gates) * height * x_width,
-        W_size=len(layout.w_gates) * height * height,
-        da_size=steps * (blocks * h_blocks + 1) * step,  # for the one block more, see `backward`
-        dx_size=steps * x_blocks * step,
-    )
+def compiled_step(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
+    """One step of RNN, LSTM and GRU; `other` is for more columns, and complex numbers."""
+    dtype = state[0].dtype
+    if state[0].shape[2] != 1 or dtype.kind == "c":
+        return other(cell, layers, x, state)
+    kind = LAYOUTS[type(cell)].cell, is_relu(cell)
+    token, column = -1, x
+    if isinstance(x, OneHotColumns):
+        token, column = int(x.tokens[0]), state[0][0]  # which is not read
+    old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
+    new = tuple([np.empty(part.shape, part.dtype) for part in state])
+    for k, P in enumerate(layers):
+        arguments = *kind, (P["U"], P["W"], P["b"], P.get("bw", P["b"])), k, token
+        try:
+            numba_one_step.step(*arguments, *old, new[0], new[-1])
+        except (
+            TypeError
+        ):  # in a process that has got the network from another one, or an odd address
+            compile_for(dtype)
+            old = [_aligned(part) for part in old]
+            numba_one_step.step(*arguments, *old, new[0], new[-1])
+    return new
 
 
-_compiled: set[np.dtype[Any]] = set()
-
-# A process that is forked while another thread compiles would wait for that thread, which it has not
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
-
-
-def _compile(dtype: Any) -> None:
-    """Compile the loops for `dtype`, or load what was compiled earlier on this machine.
-
-    For one kind of arguments only, with arrays of any strides; Numba would compile them again for each
-    combination of contiguous and other arrays that it is called with.
-    """
-    if dtype in _compiled:
-        return
-    with global_compiler_lock:
-        if dtype not in _compiled:
-            _compile_for(types.float32 if dtype.itemsize == 4 else types.float64)
-            _compiled.add(dtype)
-
-
-def _compile_for(number: Any) -> None:
-    whole = types.intp
-    flat, integers = types.Array(number, 1, "C"), types.Array(whole, 1, "C")
-    columns = types.Array(number, 2, "A")
-    given = types.Array(number, 2, "A", readonly=True)
-    sequence = types.Array(number, 3, "A")
-    given_sequence = types.Array(number, 3, "A", readonly=True)
-    fields = {"is_relu": types.boolean, "u_gates": integers, "w_gates": integers}
-    plan = types.NamedTuple([fields.get(name, whole) for name in Plan._fields], Plan)
-    tokens, standing = types.Array(whole, 2, "C"), types.Array(types.boolean, 2, "C")
-    memory = (tokens, standing, flat, flat)
-    P, state = types.UniTuple(given, 4), types.UniTuple(given, 2)
-    dP, filled = types.UniTuple(columns, 4), types.UniTuple(columns, 2)
-    forward = (plan, given_sequence, P, state, *memory, sequence, filled)
-    backward = (plan, P, *memory, given_sequence, state, filled, sequence, dP)
-    forget_if_older(loops.forward, loops.backward)
-    for function, signature in ((loops.forward, forward), (loops.backward, backward)):
-        function.disable_compile(False)
-        function.compile(signature)
-        function.disable_compile(True)
+def _aligned(array: Array) -> Array:
+    """The same numbers where compiled code can read them: each at a multiple of its size."""
+    return array if array.flags.aligned else array.copy()

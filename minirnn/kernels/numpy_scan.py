@@ -18,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..backend import Array, State
+from ..backend import ROUNDED_TO_ZERO, Array, State
 from ..cells import Arrays, Cell
 from ..products import SideBySide, SumOfProducts, steps_at_once
 from ..tokens import add_up_columns
@@ -103,12 +103,13 @@ class NumpyScan:
         self.name = "numpy"
         self.steps = steps
 
+    @ROUNDED_TO_ZERO
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, NumpySaved]:
         """See `Scan.forward`."""
         T, N, H = x.shape[0], x.shape[-1], state[0].shape[0]
-        tokens: Array = x.copy() if x.ndim == 2 else None  # theirs may be reused
+        tokens: Array = x if x.ndim == 2 else None
         standing: Array = None if mask is None else ~mask
         D = 0 if tokens is not None else x.shape[1]
         shapes = [(T + 1, H + 1 + D, N), (T, self.steps.gate_rows * H, N)]
@@ -135,6 +136,7 @@ class NumpyScan:
             np.copyto(ys, 0, where=standing[:, None])
         return ys, tuple(s[T].copy() for s in states), saved
 
+    @ROUNDED_TO_ZERO
     def backward(
         self, saved: NumpySaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:

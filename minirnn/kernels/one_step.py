@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, State
+from ..backend import ROUNDED_TO_ZERO, Array, State
 from ..cells import Arrays, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from ..scan import Scan, joined
 from ..tokens import OneHotColumns
@@ -99,12 +99,13 @@ def one_step(cell: Cell, scan: Scan) -> OneStep:
         through_layers, generic_step if by_equations else _IN_PLACE[type(cell)]
     )
     if scan.name == "numba":
-        from .numba_one_step import compiled  # Numba takes a while to import
+        from .numba_scan import compiled_step  # Numba takes a while to import
 
-        return partial(compiled, layer_by_layer)
+        return partial(compiled_step, layer_by_layer)
     return layer_by_layer
 
 
+@ROUNDED_TO_ZERO
 def through_layers(
     step: LayerStep, cell: Cell, layers: list[Arrays], x: Any, state: State
 ) -> State:

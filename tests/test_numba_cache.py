@@ -1,0 +1,272 @@
+"""Where compiled code is kept, what becomes of damaged files, and what is done without it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib import import_module
+
+import pytest
+from helpers import compile_scan
+
+import minirnn as mr
+from minirnn import compile as command
+from minirnn import kernels, pool
+
+numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
+
+from minirnn.kernels import (  # noqa: E402  # noqa: E402  # noqa: E402
+    numba_blocks,
+    numba_cache,
+    numba_compile,
+    numba_loops,
+    numba_one_step,
+    numba_plan,
+    numba_products,
+    numba_projections,
+    numba_steps,
+)
+
+COMPILED = (
+    numba_blocks, numba_loops, numba_one_step, numba_plan, numba_products, numba_projections,
+    numba_steps,
+)  # fmt: skip
+
+
+def twice(x):
+    return x + x
+
+
+def compiled(missed):
+    """A function with a cache of ours, compiled or loaded."""
+    function = numba.njit(twice)
+    function._cache = numba_cache.Kept(function, lambda: missed.append(1))
+    function.compile((numba.float64,))
+    assert function(2.0) == 4
+    return function._cache
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_what_was_compiled_is_loaded_whatever_its_date(folder):
+    missed = []
+    kept = compiled(missed)
+    (file,) = kept.folder.iterdir()
+    assert folder in file.parents
+    assert missed == [1]
+    for date in (0, 2**32):
+        os.utime(file, (date, date))
+        assert compiled(missed).folder == kept.folder
+        assert missed == [1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:20],
+        lambda content: content[:-1],
+        lambda content: b"garbage" * 99,
+        lambda content: content[:999] + bytes([content[999] ^ 1]) + content[1000:],
+    ],
+)
+def test_a_damaged_file_is_thrown_away(folder, damage):
+    missed = []
+    (file,) = compiled(missed).folder.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert compiled(missed).folder == file.parent
+    assert len(missed) == 2
+    assert len(file.read_bytes()) == len(whole)
+    compiled(missed)
+    assert len(missed) == 2
+
+
+def test_what_other_sources_were_compiled_to_is_thrown_away(folder, monkeypatch):
+    missed = []
+    compiled(missed)
+    with monkeypatch.context() as changed:
+        changed.setattr(numba_cache, "_sources", lambda: b"others")
+        assert len(list(compiled(missed).folder.iterdir())) == 1  # in its place
+        assert len(missed) == 2
+    compiled(missed)
+    assert len(missed) == 3
+
+
+def test_all_sources_of_compiled_code_are_looked_at(monkeypatch):
+    class Source:
+        def __init__(self, path):
+            self.name, self.text = path.name, path.read_bytes()
+
+        def read_bytes(self):
+            return self.text
+
+    here = [
+        Source(path) for path in numba_cache.files("minirnn.kernels").iterdir() if path.is_file()
+    ]
+    monkeypatch.setattr(numba_cache, "files", lambda package: Here)
+
+    class Here:
+        iterdir = staticmethod(lambda: here)
+
+    digest = numba_cache._sources.__wrapped__
+    before, seen = digest(), set()
+    for source in here:
+        source.text += b"#"
+        if digest() != before:
+            seen.add(source.name)
+        source.text = source.text[:-1]
+    assert seen == {f"{module.__name__.rpartition('.')[2]}.py" for module in COMPILED}
+    for name in numba_cache.NOT_COMPILED:
+        module = import_module(f"minirnn.kernels.{name.removesuffix('.py')}")
+        own = [value for value in vars(module).values() if hasattr(value, "py_func")]
+        assert all(value.py_func.__module__ != module.__name__ for value in own)
+
+
+def test_it_is_read_where_nothing_can_be_written(folder, tmp_path, monkeypatch):
+    missed, blocked = [], tmp_path / "a file"
+    blocked.write_bytes(b"")
+    kept = compiled(missed).folder
+    monkeypatch.setattr(numba_cache, "_written", lambda path, content: pytest.fail("written"))
+    monkeypatch.setattr(numba_cache, "folders", lambda function: [blocked / "x", kept])
+    assert compiled(missed).folder == kept
+    assert missed == [1]
+
+
+def test_without_a_place_it_is_compiled_all_the_same(tmp_path, monkeypatch):
+    compile_scan("float32")  # which is not what is tried here
+    missed, blocked = [], tmp_path / "a file"
+    blocked.write_bytes(b"")
+    monkeypatch.setattr(numba_cache, "folders", lambda function: [blocked / "x", blocked])
+    assert compiled(missed).folder is None
+    assert compiled(missed).folder is None
+    assert len(missed) == 2
+    monkeypatch.setattr(numba_compile._caches[-1], "folder", None)
+    why = "the fastest one on this device; each process compiles it anew, as no folder"
+    assert f"numba scan: {why}" in mr.explain(mr.LSTM(3, 4))
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*names):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(numba_cache.os, "replace", full)
+    assert not numba_cache._written(tmp_path / "sub" / "name", b"content")
+    assert not list((tmp_path / "sub").iterdir())
+
+
+@pytest.mark.parametrize("home", [None, ""])
+def test_a_user_without_a_home_gets_no_folder_named_tilde(home, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert [place.name for place in numba_cache.folders(twice)] == ["__pycache__"]
+
+
+def test_the_compiler_may_not_choose_how_numbers_are_rounded():
+    """Functions exist by themselves and within those that call them, and would differ."""
+    for module in COMPILED:
+        for name, value in vars(module).items():
+            options = getattr(value, "targetoptions", {})
+            if options.get("fastmath") and value.py_func.__module__ == module.__name__:
+                alone = value is numba_one_step.step or options.get("inline") == "always"
+                assert alone, f"{module.__name__}.{name}"
+    assert "fastmath" not in numba_steps.IN_LINE
+
+
+@pytest.fixture
+def not_failed(monkeypatch):
+    """What fails in a test has not failed after it."""
+    monkeypatch.setattr(pool, "_compiling_failed", "")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("LLVM ERROR: no\nmore"), ImportError("no")])
+def test_what_cannot_be_compiled_is_computed_by_numpy(error, monkeypatch, not_failed, rng):
+    def fail(dtype):
+        raise error
+
+    monkeypatch.setattr(numba_compile, "compile_for", fail)
+    rnn = mr.LSTM(3, 4, rng=0)
+    why = f"it cannot be compiled here: {type(error).__name__}: {str(error).splitlines()[0]}"
+    assert mr.explain(rnn).endswith(f"numpy scan: not the numba scan, because {why}")
+    x = rng.standard_normal((5, 3, 2))
+    ys, _, cache = rnn.forward(x)
+    rnn.backward(cache, ys)
+    rnn.step(x[0])
+    with pytest.raises(ValueError, match=re.escape(f"scan: 'numba' cannot run here: {why}")):
+        mr.LSTM(3, 4, scan="numba")
+    assert pool.thread_count() == 0, "threads are BLAS's"
+
+
+@pytest.mark.parametrize("name", ["numba", "threadpoolctl"])
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("{}", "{} is missing: pip install 'minirnn[numba]'"),
+        ("llvmlite", "{} cannot be imported: what it needs is not there"),
+    ],
+)
+def test_what_is_missing_is_named(name, named, why, monkeypatch):
+    def import_module(module):
+        if module == name:
+            raise ModuleNotFoundError("what it needs is not there", name=named.format(name))
+        return numba
+
+    monkeypatch.setattr(pool, "import_module", import_module)
+    monkeypatch.setattr(pool, "_why_not_imported", pool._why_not_imported.__wrapped__)
+    why = why.format(name)
+    with pytest.raises(ValueError, match=f"scan: 'numba' cannot run here: {re.escape(why)}"):
+        mr.RNN(3, 4, scan="numba")
+    assert f"numpy scan: not the numba scan, because {why}" in mr.explain(mr.RNN(3, 4))
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])
+def test_numba_that_does_not_go_with_what_is_here_is_done_without(error, monkeypatch):
+    def import_module(module):
+        raise error("Numba needs an older NumPy")
+
+    monkeypatch.setattr(pool, "import_module", import_module)
+    why = pool._why_not_imported.__wrapped__()
+    assert why == "numba cannot be imported: Numba needs an older NumPy"
+
+
+def test_a_numba_that_does_not_compile_is_done_without(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert pool._why_not_imported.__wrapped__() == "NUMBA_DISABLE_JIT is set"
+
+
+def test_compiling_is_announced_once(capsys):
+    numba_compile._say.__wrapped__()
+    line = capsys.readouterr().err
+    assert re.fullmatch("minirnn: compiling .* once .*`python -m minirnn.compile` .*\n", line)
+
+
+def test_no_word_where_there_is_no_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    numba_compile._say.__wrapped__()
+
+
+def test_the_command_says_where_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["minirnn.compile"])
+    assert command.main() == 0
+    assert capsys.readouterr().out == f"float32: compiled, in {numba_compile.kept_in()}\n"
+
+
+def test_the_command_says_what_is_missing(monkeypatch, capsys, not_failed):
+    monkeypatch.setattr(sys, "argv", ["minirnn.compile", "--dtype", "float64"])
+    with monkeypatch.context() as nowhere:
+        nowhere.setattr(command, "compile_ahead", lambda dtype: "")
+        nowhere.setattr(numba_compile, "kept_in", lambda: None)
+        assert command.main() == 2
+    monkeypatch.setattr(pool, "_compiling_failed", "numba is missing")
+    assert command.main() == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        f"minirnn.compile: {kernels.NOT_KEPT}\nminirnn.compile: numba is missing\n",
+    )
