@@ -24,13 +24,14 @@ AdamW: lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, on_nonfinite=
 Activation.forward Embedding.forward Linear.forward OneHot.forward StatelessLayer.forward:
     want_cache=True
 Attention.forward: lengths=None, want_cache=True
-EncoderDecoder.forward EncoderDecoder.encode: lengths=None
+EncoderDecoder.encode: lengths=None
+EncoderDecoder.forward: lengths=None, dropout_rng=None
 Average: decay=0.999
 CosineWarmup: warmup=0, final=0.0
 Dropout.forward Sequential.forward: dropout_rng=None, want_cache=True
 Embedding: dtype='float32', device='cpu', rng=None
 EncoderDecoder: cell='lstm', num_layers=1, bidirectional=False, attention=True, dtype='float32',
-    device='cpu', rng=None, precision=None, scan='auto'
+    device='cpu', rng=None, precision=None, scan='auto', embedding=None, dropout=0.0
 LSTMCell RNNCell: activation='tanh'
 LanguageModel: cell='lstm', num_layers=1, embedding=None, share=False, dropout=0.0, dtype='float32',
     device='cpu', rng=None, precision=None, scan='auto'

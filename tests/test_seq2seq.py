@@ -22,8 +22,8 @@ each_form = pytest.mark.parametrize(("cell", "layers", "both", "attention"), FOR
 each_attention = pytest.mark.parametrize("attention", [False, True], ids=["plain", "attention"])
 
 
-def make(cell="lstm", layers=1, both=False, attention=True, dtype="float64", seed=0):
-    return mr.EncoderDecoder(SOURCES, K, H, cell, layers, both, attention, dtype, rng=seed)
+def make(cell="lstm", layers=1, both=False, attention=True, dtype="float64", seed=0, **more):
+    return mr.EncoderDecoder(SOURCES, K, H, cell, layers, both, attention, dtype, rng=seed, **more)
 
 
 def draw(rng, S=S, T=T, N=N):
@@ -49,6 +49,63 @@ def test_its_gradient_is_the_derivative(rng, cell, layers, both, attention, leng
     assert report.worst <= 1e-12, report
     assert {row.name for row in report.rows} == set(model.named_parameters())
     assert all(row.largest > 1e-5 for row in report.rows), report  # nothing is cut off
+
+
+@pytest.mark.parametrize("embedding", [None, 3])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("layers", "both", "attention"), list(product((1, 2), (False, True), (False, True)))
+)
+def test_dropout_and_embeddings_have_the_derivative_as_gradient(
+    rng, layers, both, attention, dropout, embedding
+):
+    model = make("gru", layers, both, attention, embedding=embedding, dropout=dropout)
+    for p in model.parameters():
+        p.data = rng.normal(0, 0.7, p.shape)
+    source, inputs, targets = draw(rng)
+
+    def forward():
+        mask = np.random.default_rng(5)  # the same at every point
+        scores, cache = model.forward(source, inputs, LENGTHS, mask)
+        loss, dscores = mr.softmax_cross_entropy(scores, targets)
+        return loss, (cache, dscores)
+
+    report = mr.gradcheck(forward, lambda saved: model.backward(*saved), model.parameters())
+    assert report.worst <= 1e-12, report
+    names = set(model.named_parameters())
+    assert {row.name for row in report.rows} == names
+    assert {"embed_source.E", "embed_target.E"} <= names or embedding is None
+    plain = model.forward(source, inputs, LENGTHS)[0]
+    dropped = model.forward(source, inputs, LENGTHS, np.random.default_rng(5))[0]
+    assert np.allclose(plain, dropped) == (dropout == 0)
+    state = model.encode(source, LENGTHS)
+    for inputs_t, wanted in zip(inputs, plain, strict=True):
+        scores, state = model.step(inputs_t, state)
+        np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-13)
+
+
+def test_every_mask_of_dropout_is_drawn_anew(rng):
+    model = make(layers=2, embedding=3, dropout=0.4)
+    source, inputs, _ = draw(rng)
+    random = np.random.default_rng(0)
+    one, other = (model.forward(source, inputs, dropout_rng=random)[0] for _ in range(2))
+    assert not np.allclose(one, other)
+    with pytest.raises(TypeError, match="dropout_rng: got"):
+        model.forward(source, inputs, dropout_rng=0)
+
+
+def test_with_embeddings_tokens_are_those_of_the_vocabularies(rng):
+    model = make(embedding=2)
+    source, inputs, _ = draw(rng)
+    for name, wrong, most in (
+        ("source", {"source": source + SOURCES}, 4),
+        ("inputs", {"inputs": inputs + K}, 2),
+    ):
+        with pytest.raises(ValueError, match=rf"{name}: got tokens from . to .*, want 0 to {most}"):
+            model.forward(**({"source": source, "inputs": inputs} | wrong))
+    source[beyond := np.arange(S)[:, None] >= np.array(LENGTHS)] = -77  # is never read
+    assert np.isfinite(model.forward(source, inputs, LENGTHS)[0]).all()
+    assert beyond.any()
 
 
 @each_form
@@ -240,6 +297,8 @@ def test_step_refuses_a_state_of_another_kind(attention):
         ({"source_tokens": 0}, "source_tokens: got 0, want 1 or more"),
         ({"target_tokens": 0}, "target_tokens: got 0, want 1 or more"),
         ({"hidden_size": 0}, "hidden_size: got 0, want 1 or more"),
+        ({"embedding": 0}, "embedding: got 0, want 1 or more"),
+        ({"dropout": 1.0}, r"dropout: got 1\.0, want a number in \[0, 1\)"),
         (
             {"hidden_size": 5, "bidirectional": True},
             "hidden_size: got 5 with bidirectional=True, want an even number",
