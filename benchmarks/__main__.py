@@ -8,12 +8,14 @@ import os
 import sys
 
 import benchmarks
+from minirnn.printing import print_plainly
 
 COMMANDS = ("cpu", "gpu", "compare", "ladder", "long", "tables")
 
 
 def main() -> None:
     """Import the command that was asked for (all of them for ``--help``), and run it."""
+    print_plainly()
     about = (benchmarks.__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=about)
     commands = parser.add_subparsers(dest="command", required=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import io
 import math
 import os
 import re
@@ -29,6 +28,7 @@ import numpy as np
 
 from minirnn import networks
 from minirnn.backend import get_backend
+from minirnn.printing import print_plainly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,8 +59,7 @@ def run(main: Callable[[], object]) -> None:
     Args:
         main: of the program.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # lines at once, whatever letters a terminal lacks
-        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    print_plainly(line_buffering=True)
     try:
         main()
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from . import checks
 from .backend import Array
 from .kernels.in_precision import InPrecision
 from .parameter import Layer
+from .printing import printable
 from .recurrent import Recurrent
 from .scan import Planning, Splitting
 
@@ -23,7 +24,7 @@ def summary(model: Layer) -> int:
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     for name, shape, size, blocks in rows:
         line = f"{name:<{widths[0]}}  {shape:>{widths[1]}}  {size:>{widths[2]}}  {blocks}"
-        print(line.rstrip())
+        print(printable(line.rstrip()))
     parts = " + ".join(f"{p.size:,}" for p in named.values())
     print(f"{parts or 0} = {total:,} parameters, {memory / 1024:,.1f} KiB")
     return total
@@ -46,7 +47,7 @@ def explain(model: Layer, x: Array = None) -> str:
     named = model.named_layers().items()
     networks = [(name, layer) for name, layer in named if isinstance(layer, Recurrent)]
     if not networks:
-        return f"{model!r} has no recurrent network, and so no scan"
+        return printable(f"{model!r} has no recurrent network, and so no scan")
     first = model
     while not isinstance(first, Recurrent) and first.children():
         first = next(iter(first.children().values()))
@@ -58,7 +59,7 @@ def explain(model: Layer, x: Array = None) -> str:
     for name, rnn in networks:
         given = x if rnn is first else None
         lines += [f"{name}: {line}" if name else line for line in _explained(rnn, given)]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _explained(rnn: Recurrent, x: Array) -> list[str]:
