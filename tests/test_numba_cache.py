@@ -243,7 +243,7 @@ def test_a_numba_that_does_not_compile_is_done_without(monkeypatch):
 def test_compiling_is_announced_once(capsys):
     numba_compile._say.__wrapped__()
     line = capsys.readouterr().err
-    assert re.fullmatch("minirnn: compiling .* once .*`python -m minirnn.compile` .*\n", line)
+    assert re.fullmatch("minirnn: compiling .* about 20 s; `python -m minirnn.compile` .*\n", line)
 
 
 def test_no_word_where_there_is_no_standard_error(monkeypatch):

@@ -75,8 +75,8 @@ def _say() -> None:
     """That it will take a while."""
     if sys.stderr is not None:
         print(
-            "minirnn: compiling for this machine, once (about 15 s); "
-            "`python -m minirnn.compile` does it ahead",
+            "minirnn: compiling the scan for this machine takes about 20 s; "
+            "`python -m minirnn.compile` does it once, ahead",
             file=sys.stderr,
             flush=True,
         )
