@@ -7,13 +7,17 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from importlib import import_module
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+
+from hypothesis import Phase, settings
 
 from . import covered
 from .making import listed
@@ -25,6 +29,10 @@ EQUIVALENT, UNNOTICED = (
 )
 Table: TypeAlias = dict[tuple[str, str], str]
 
+# Tests of what is not altered here, and those that say what others say, only slower
+ELSEWHERE = (
+    "persistent tf32 cuda cublas gpu_ torch site docs tables ladder benchmarks museum mutations"
+)
 ENOUGH = 60.0  # seconds of tests for one alteration; the costliest are left out
 FIRST = 4.0  # seconds of tests in the first process, whose files are few
 
@@ -37,17 +45,20 @@ class Tests(NamedTuple):
     of_lines: dict[tuple[str, int], set[str]]
     seconds: dict[str, float]
 
+    def sum(self, names: Iterable[str]) -> float:
+        """The seconds of some tests together."""
+        return sum(map(self.seconds.__getitem__, names))
+
     def of(self, altered: Alteration, without: set[str]) -> list[list[str]]:
         """The tests that run an alteration, in two parts, those of few seconds and few files first."""
         files = defaultdict(list)
-        for test in {
-            test for line in altered.lines for test in self.of_lines.get(line, ())
-        } - without:
+        running = {test for line in altered.lines for test in self.of_lines.get(line, ())}
+        for test in running - without:
             files[test.partition("::")[0]].append(test)
         word = Path(altered.path).stem.strip("_")
 
         def cost(file: str) -> tuple[bool, float]:
-            return word not in file, sum(map(self.seconds.__getitem__, files[file]))
+            return word not in file, self.sum(files[file])
 
         parts: list[list[str]] = [[], []]
         spent = 0.0
@@ -65,6 +76,7 @@ def cover(folder: Path, jobs: int) -> None:
     paths = f"{copy.root}{os.pathsep}{copy.root / 'tests'}"
     environment = {**os.environ, "PYTHONPATH": paths, "COVERED": str(folder), "MPLBACKEND": "Agg"}
     tests = ["-p", "mutants.covered", "-n", str(jobs), "-m", "not torch"]
+    tests += [f"--ignore-glob=*/test_*{word}*" for word in ELSEWHERE.split()]
     subprocess.run(
         [sys.executable, "-m", "pytest", *tests], cwd=copy.root, env=environment, check=False
     )
@@ -72,37 +84,29 @@ def cover(folder: Path, jobs: int) -> None:
 
 def settle(tests: Tests, folder: Path) -> None:
     """In a worker: import what tests need besides the package, and make a copy to be altered."""
-    import sklearn.datasets  # noqa: F401
-    from hypothesis import Phase, settings
-
+    for name in ("matplotlib.pyplot", "numba", "sklearn.datasets"):
+        import_module(name)
     phases = [Phase.explicit, Phase.generate]
     settings.register_profile("mutants", database=None, derandomize=True, phases=phases)
     settings.load_profile("mutants")
-    _here.update(tests=tests, copy=Copy(folder / str(os.getpid())), sound=set(), unsound=set())
+    _here.update(tests=tests, copy=Copy(folder / str(os.getpid())))
 
 
-def fate(altered: Alteration) -> str | None:
-    """What notices an alteration: a test that fails, and passes if nothing is altered."""
+def fate(altered: Alteration, without: set[str]) -> str | None:
+    """In a worker: the first test that notices an alteration."""
     tests, copy = _here["tests"], _here["copy"]
     text = altered.applied((copy.root / altered.path).read_bytes())
-    for part in tests.of(altered, _here["unsound"]):
-        seconds = 3 * sum(map(tests.seconds.__getitem__, part)) + 20
-        while part:
-            with copy.altered(altered.path, text):
-                failed = copy.run(part, seconds)
-            if not failed:
-                break
-            asked = failed if failed[0] in tests.seconds else part
-            if not _here["sound"].issuperset(asked):
-                wrong = copy.run(asked, seconds, stop=False)
-                assert set(wrong) <= set(asked), f"{wrong[0]}, with nothing altered: {asked}"
-                _here["sound"] |= set(asked) - set(wrong)
-                _here["unsound"] |= set(wrong)
-                part = [test for test in part if test not in wrong]
-                if wrong:
-                    continue
+    for part in tests.of(altered, without):
+        with copy.altered(altered.path, text):
+            failed = copy.run(part, 3 * tests.sum(part) + 20)
+        if failed:
             return failed[0]
     return None
+
+
+def failing(names: list[str]) -> list[str]:
+    """In a worker: those of some tests that fail with nothing altered."""
+    return _here["copy"].run(names, 3 * _here["tests"].sum(names) + 20, stop=False)
 
 
 def draw(every: Iterable[Alteration], count: int, seed: int, equal: Table) -> Iterator[Alteration]:
@@ -124,19 +128,28 @@ def main(given: Namespace, elsewhere: Callable[[str], bool]) -> int:
     here = [a for a in every if not given.files or a.path.removeprefix("minirnn/") in given.files]
     tried = [a for a in draw(here, given.draw, given.seed, equal) if a.key not in equal]
     print(f"{len(tried)} alterations of {len(here)}, seed {given.seed}", flush=True)
-    fates: dict[str, int] = Counter()
+    fates: dict[Alteration, str | None] = {}
+    unsound: set[str] = set()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if given.covered is None:
             cover(folder, given.jobs)
         tests = Tests(*covered.read(given.covered or folder))
         with ProcessPoolExecutor(given.jobs, get_context("fork"), settle, (tests, folder)) as pool:
-            for altered, by in zip(tried, pool.map(fate, tried), strict=True):
-                kind = "noticed" if by else "listed" if altered.key in unnoticed else "UNNOTICED"
-                fates[kind] += 1
-                print(f"{kind}: {altered}: {by or unnoticed.get(altered.key)}", flush=True)
+            again = tried
+            while again:  # without tests that fail here with nothing altered, if there are any
+                for altered, by in zip(again, pool.map(fate, again, repeat(unsound)), strict=True):
+                    fates[altered] = by
+                    left = "listed" if altered.key in unnoticed else "UNNOTICED"
+                    why = by or unnoticed.get(altered.key)
+                    print(f"{'noticed' if by else left}: {altered}: {why}", flush=True)
+                wrong = pool.submit(failing, sorted({*fates.values()} & {*tests.seconds})).result()
+                unsound |= set(wrong)
+                again = [altered for altered, by in fates.items() if by in wrong]
+                print(*(f"fails with nothing altered: {name}\n" for name in wrong), end="", sep="")
     for key in idle:
         print(f"{key}: listed, but no longer made")
-    noticed = f"{fates['noticed']} noticed ({fates['noticed'] / len(tried):.1%})"
-    print(f"{len(tried)} alterations that change anything, {noticed}")
-    return bool(fates["UNNOTICED"] or idle)
+    left = [altered.key for altered, by in fates.items() if by is None]
+    share = f"{len(tried) - len(left)} noticed ({1 - len(left) / len(tried):.1%})"
+    print(f"{len(tried)} alterations that change anything, {share}")
+    return bool(idle or set(left) - set(unnoticed))
