@@ -40,7 +40,7 @@ COMMANDS = commands()
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_is_shown_is_taken(command, monkeypatch, tmp_path, capsys):
     def parse(self, arguments=None, namespace=None):
-        options, rest = self.parse_known_args(arguments, namespace)
+        _, rest = self.parse_known_args(arguments, namespace)
         assert not rest, f"{COMMANDS[command]}: {rest}"
         raise ParsedError
 
