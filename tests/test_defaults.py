@@ -18,31 +18,32 @@ LSTM: num_layers=1, bidirectional=False, dropout=0.0, activation='tanh', bias=Tr
 RNN: num_layers=1, bidirectional=False, dropout=0.0, activation='tanh', bias=True, dtype='float32',
     device='cpu', rng=None, init='uniform', scan='auto', precision=None
 SGD: momentum=0.0, nesterov=False, on_nonfinite=None, check=None
+Activation.forward Embedding.forward Linear.forward OneHot.forward StatelessLayer.forward:
+    want_cache=True
 Adagrad: lr=0.01, eps=1e-10, on_nonfinite=None, check=None
 Adam: lr=0.001, betas=(0.9, 0.999), eps=1e-08, on_nonfinite=None, check=None
 AdamW: lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, on_nonfinite=None, check=None
-Activation.forward Embedding.forward Linear.forward OneHot.forward StatelessLayer.forward:
-    want_cache=True
 Attention.forward: lengths=None, want_cache=True
-EncoderDecoder.encode: lengths=None
-EncoderDecoder.forward: lengths=None, dropout_rng=None
 Average: decay=0.999
 CosineWarmup: warmup=0, final=0.0
 Dropout.forward Sequential.forward: dropout_rng=None, want_cache=True
 Embedding: dtype='float32', device='cpu', rng=None
 EncoderDecoder: cell='lstm', num_layers=1, bidirectional=False, attention=True, dtype='float32',
     device='cpu', rng=None, precision=None, scan='auto', embedding=None, dropout=0.0
+EncoderDecoder.forward: lengths=None, dropout_rng=None
+EncoderDecoder.encode: lengths=None
 LSTMCell RNNCell: activation='tanh'
 LanguageModel: cell='lstm', num_layers=1, embedding=None, share=False, dropout=0.0, dtype='float32',
     device='cpu', rng=None, precision=None, scan='auto'
 LanguageModel.forward: state=None, dropout_rng=None, want_cache=True
-Last.step Model.step Recurrent.step: state=None
+LanguageModel.evaluate: N=1, T=None
 Last.forward Model.forward: state=None, lengths=None, dropout_rng=None, want_cache=True
 Last.backward: dstate=None, want_dx=True
-LanguageModel.evaluate: N=1, T=None
+Last.step Model.step Recurrent.step: state=None
 Layer.load_state_dict: strict=True
 Linear: bias=True, dtype='float32', device='cpu', rng=None, init='uniform', share=None,
     precision=None
+Model.backward Recurrent.backward: dys=None, dstate=None, want_dx=True
 OneHot: dtype='float32', device='cpu'
 Parameter: blocks=()
 RMSprop: lr=0.01, decay=0.99, eps=1e-08, on_nonfinite=None, check=None
@@ -50,17 +51,17 @@ Recurrent: num_layers=1, bidirectional=False, dropout=0.0, bias=True, dtype='flo
     rng=None, init='uniform', scan='auto', precision=None
 Recurrent.forward: state=None, lengths=None, dropout_rng=None, want_cache=True, check_finite=False,
     recompute_every=None
-Model.backward Recurrent.backward: dys=None, dstate=None, want_dx=True
 StepDecay: factor=0.1
 beam_search: min_length=0, length_penalty=0.0, n_best=None
-greedy_search: min_length=0
 clip_grad_norm: error_if_nonfinite=False
 explain: x=None
 generate: temperature=1.0, top_k=None, top_p=None, state=None
 gradcheck: parameters=(), method='complex', tol=None
-next_token_probabilities sample_token: temperature=1.0, top_k=None, top_p=None
+greedy_search: min_length=0
 mse softmax_cross_entropy: weights=None
+next_token_probabilities sample_token: temperature=1.0, top_k=None, top_p=None
 threads: count=None
+to_host: name='array'
 data.Streams: remainder=False
 data.Vocabulary: level='char'
 data.Vocabulary.build: level='char', limit=None
