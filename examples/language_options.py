@@ -55,6 +55,8 @@ OPTIONS: dict[str, Any] = {
 HOW = ("device", "precision", "scan")  # to compute, of which the weights know nothing
 # Those of them that may change when a run goes on; how it is computed makes it round differently
 FREE = ("text", "files", *HOW, "threads", "save_every")
+# What weights are made for: a run that starts from another one's has these of it
+SHAPE = ("level", "vocabulary", "cell", "layers", "hidden", "embedding", "share")
 PRECISIONS = {"float32": None, "tf32": "tf32"}
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -92,9 +94,19 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def complete(o: argparse.Namespace) -> None:
-    """Give a new run the options that were not given, from its preset or by default; check them all."""
+def complete(o: argparse.Namespace, of_weights: argparse.Namespace | None = None) -> None:
+    """Give a new run the options that were not given, from its preset or by default; check them all.
+
+    With `of_weights`, those of the run whose weights it starts from, it is of the same shape.
+    """
     preset = PRESETS[o.preset] if o.preset else {}
+    for name in SHAPE if of_weights else ():
+        given, there = getattr(o, name), getattr(of_weights, name)
+        if given is not None and given != there:
+            raise ValueError(
+                f"argument {flag(name)}: got {given}, but the weights of {o.weights} are for {there}"
+            )
+        preset = {**preset, name: there}
     for name, default in OPTIONS.items():
         if getattr(o, name) is None:
             setattr(o, name, preset.get(name, default))
@@ -140,17 +152,21 @@ def move(saved: argparse.Namespace, o: argparse.Namespace) -> None:
 
 def complete_resumed(o: argparse.Namespace, saved: argparse.Namespace) -> None:
     """Put the options that were given into those of the run that goes on, if they may change."""
-    for name in ("preset", "out", "overwrite"):
+    for name in ("preset", "out", "overwrite", "weights"):
         if getattr(o, name):
             raise ValueError(f"argument --{name}: is for a new run, and cannot be with --resume")
     for name in OPTIONS:
         given, is_now = getattr(o, name), getattr(saved, name)
         if given is None or given == is_now:
             continue
-        if name not in FREE:
+        if name == "epochs" and given < is_now:
+            raise ValueError(
+                f"argument --epochs: got {given}, but the run of {o.resume} has {is_now}, want more"
+            )
+        if name not in (*FREE, "epochs"):
             raise ValueError(
                 f"argument {flag(name)}: got {given}, but the run of {o.resume} has {is_now}, "
-                "which cannot change on the way"
+                "which cannot change on the way; a new run with its weights is --weights"
             )
         setattr(saved, name, given)
 
@@ -177,7 +193,15 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag(name), default=None, help=help, **how)
 
     parser.add_argument("--preset", choices=PRESETS, help="options that go together")
-    parser.add_argument("--resume", type=run_file, metavar="FILE", help="go on with this run")
+    parser.add_argument(
+        "--resume",
+        type=run_file,
+        metavar="FILE",
+        help="go on with this run; when it is at its end, with more --epochs",
+    )
+    parser.add_argument(
+        "--weights", type=run_file, metavar="FILE", help="start a new run from those of this one"
+    )
     parser.add_argument(
         "--out", type=run_file, metavar="FILE", help="where to save (default out/PRESET.npz)"
     )

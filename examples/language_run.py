@@ -83,6 +83,7 @@ class Run:
     state: Any = None  # of the network, at the end of the last window
     losses: list[float] = field(default_factory=list)  # of each step, in nats
     valid: list[tuple[int, float]] = field(default_factory=list)  # after so many steps
+    weights: dict[str, Any] | None = None  # to start from
 
     def __post_init__(self) -> None:
         o = self.options
@@ -100,10 +101,21 @@ class Run:
             precision=PRECISIONS[o.precision],
             scan=o.scan,
         )
-        rate = mr.CosineWarmup(o.lr, self.steps, min(o.warmup, self.steps - 1))
+        if self.weights is not None:
+            self.model.load_state_dict(self.weights)
         parameters = self.model.parameters()
-        self.optimizer = mr.AdamW(parameters, rate, weight_decay=o.decay)
+        self.optimizer = mr.AdamW(parameters, self.rate(), weight_decay=o.decay)
         self.average = mr.Average(parameters, o.average)
+
+    def rate(self) -> mr.CosineWarmup:
+        """The learning rate over all steps."""
+        o = self.options
+        return mr.CosineWarmup(o.lr, self.steps, min(o.warmup, self.steps - 1))
+
+    def lengthen(self, steps: int) -> None:
+        """Have so many steps in all; the learning rate falls over all of them from now on."""
+        self.steps = steps
+        self.optimizer.lr = self.rate()
 
     def save(self, path: Path) -> None:
         """Write everything to `path`; the file that was there stays whole until the new one is."""

@@ -5,7 +5,8 @@
     python examples/shakespeare.py eval out/small.npz
 
 Training goes through the text in parallel streams and carries the state from window to window. It can be
-interrupted at any time, and goes on with `train --resume FILE` as if it had not been.
+interrupted at any time, and goes on with `train --resume FILE` as if it had not been. A finished run
+goes on with more `--epochs`, and `train --weights FILE` starts a new one from its weights.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def train(o: argparse.Namespace) -> None:
         print(f"stopped after {len(run.losses):,} of {run.steps:,} steps, and saved; go on with")
         print(f"    {resume_command(path)}")
         raise SystemExit(128 + stopped[0])
-    print(f"trained: {path}")
+    print(f"trained: {path}; --resume {path} goes on with it if there are more --epochs")
     draw_losses(run, guessing, path.with_suffix(".png"))
 
 
@@ -97,7 +98,10 @@ def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
     """A new run, or the one to be resumed; its text; and its file."""
     if o.resume is not None:
         run = Run.load(o.resume, o, "--resume")
+        before = run.options.epochs
         complete_resumed(o, run.options)
+        if run.options.epochs != before:
+            run.lengthen(run.steps // before * run.options.epochs)
         data = prepare(run.options, run.vocabulary)
         if data.digest != run.digest:
             raise ValueError(
@@ -105,7 +109,14 @@ def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
             )
         return run, data, o.resume
     path = o.out or Path("out") / f"{o.preset or 'language'}.npz"
-    complete(o)
+    vocabulary = weights = of_weights = None
+    if o.weights is not None:
+        on_host = argparse.Namespace(device="cpu", precision=None, scan="auto")
+        first = Run.load(o.weights, on_host, "--weights")
+        vocabulary, of_weights = first.vocabulary, first.options
+        with first.average.applied():  # as they are judged
+            weights = first.model.state_dict()
+    complete(o, of_weights)
     if path.exists() and not o.overwrite:
         raise ValueError(
             f"argument --out: {path} is there already; go on with it by --resume {path}, "
@@ -115,7 +126,7 @@ def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"argument --out: got {path}, want a folder for it ({error})") from None
-    data = prepare(o)
+    data = prepare(o, vocabulary)
     least = o.streams * o.window + 1
     if len(data.train) < least:
         raise ValueError(
@@ -127,7 +138,7 @@ def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
             f"argument --valid: got {o.valid:g}, which is 1 token, want 0, or 2 or more"
         )
     steps = o.epochs * len(Streams(data.train, o.streams, o.window))
-    return Run(o, data.vocabulary, data.digest, steps), data, path
+    return Run(o, data.vocabulary, data.digest, steps, weights=weights), data, path
 
 
 @contextmanager
@@ -211,6 +222,12 @@ def report(run: Run, data: Text) -> None:
     """At the end of an epoch: the loss in training and on the part held out, and a sample."""
     level = run.options.level
     print(f"epoch {run.epoch}, last 100 steps: {quoted(recent(run), level)}")
+    guessing, last = math.log(len(run.vocabulary)), float(np.mean(run.losses[-10:]))
+    if last > guessing:
+        print(
+            f"it does not learn: the last ten steps have {last:.4f} nats, above the {guessing:.4f} of "
+            f"guessing; try a smaller --lr than {run.options.lr:g}"
+        )
     rng = np.random.default_rng(run.epoch)  # not the run's own, whose draws are for training
     with run.average.applied():
         if len(data.valid):

@@ -232,6 +232,89 @@ def test_finished_run_is_left_as_it_is(reference, command, tmp_path):
     assert (tmp_path / FILE).read_bytes() == data
 
 
+# More epochs, and other runs' weights
+
+
+@pytest.fixture
+def finished(command, tmp_path):
+    """A run of one epoch, at its end, and what starts one like it."""
+    (tmp_path / "text.txt").write_text(write_text(tmp_path)[:4000])
+    given = ["train", "--text", "text.txt", *QUICK, "--average", "0.5", "--dropout", "0.2"]
+    given += ["--lr", "0.03", "--warmup", "0"]
+    code, out, err = command(*given, "--out", FILE)
+    assert code == 0, err
+    assert f"trained: {FILE}; --resume {FILE} goes on with it if there are more --epochs" in out
+    return given
+
+
+def test_a_finished_run_goes_on_for_more_epochs(finished, command, tmp_path, monkeypatch):
+    before = mr.load(FILE)
+    (tmp_path / "twin.npz").write_bytes((tmp_path / FILE).read_bytes())
+    code, _, err = command("train", "--resume", FILE, "--epochs", "3")
+    assert code == 0, err
+    after = mr.load(FILE)
+    assert (after["epoch"], after["steps"]) == (3, 3 * before["steps"])
+    assert len(after["losses"]) == after["steps"]
+    assert same_bits(after["losses"][: before["steps"]], before["losses"])
+    assert after["optimizer"]["lr.steps"] == after["steps"]
+    run = importlib.import_module("language_run").Run
+    save, saved = run.save, []
+
+    def stop(self, path):  # in the middle of the second epoch
+        save(self, path)
+        saved.append(len(self.losses))
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        command("train", "--resume", "twin.npz", "--epochs", "3", "--save-every", "20")
+    assert before["steps"] < saved[-1] < after["steps"]
+    monkeypatch.setattr(run, "save", save)
+    code, _, err = command("train", "--resume", "twin.npz", "--save-every", "200")
+    assert code == 0, err
+    assert_same(mr.load("twin.npz"), after)
+
+
+def test_a_new_run_starts_from_anothers_weights(finished, command, tmp_path):
+    old = mr.load(FILE)
+    (tmp_path / "other.txt").write_text(write_text(tmp_path)[4000:7000])
+    given = [*finished, "--text", "other.txt", "--weights", FILE, "--average", "0", "--lr", "1e-9"]
+    for name in ("a.npz", "b.npz"):
+        code, _, err = command(*given, "--preset", "base", "--out", name)
+        assert code == 0, err
+    new = mr.load("a.npz")
+    assert_same(new, mr.load("b.npz"))
+    assert new["vocabulary"] == old["vocabulary"]
+    assert new["losses"].mean() < old["losses"][:5].mean() - 0.2
+    for name, value in new["model"].items():  # those that were judged: the averages
+        np.testing.assert_allclose(value, old["average"][name], atol=1e-5)
+    (tmp_path / "more.txt").write_text("é" * 3000)
+    for wrong, message in (
+        (["--hidden", "9"], f"argument --hidden: got 9, but the weights of {FILE} are for 8"),
+        (
+            ["--level", "word"],
+            f"argument --level: got word, but the weights of {FILE} are for char",
+        ),
+        (["--text", "more.txt"], "argument --text: got 'é', want tokens of the vocabulary"),
+        (["--weights", "no.npz"], "argument --weights: got no.npz, but there is no such file"),
+    ):
+        code, _, err = command(*given, *wrong, "--out", "c.npz")
+        assert (code, err.count("\n")) == (2, 1)
+        assert message in err
+        assert not (tmp_path / "c.npz").exists()
+
+
+def test_who_does_not_learn_is_told(finished, command):
+    for lr, told in (("100", True), ("0.01", False)):
+        code, out, _ = command(*finished, "--lr", lr, "--out", "c.npz", "--overwrite")
+        assert code == 0
+        assert (
+            bool(re.search(r"^it does not learn: .*; try a smaller --lr than 100$", out, re.M))
+            == told
+        )
+
+
 # Mistakes
 
 
@@ -293,7 +376,8 @@ def test_training_refuses_mistakes(arguments, message, command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--epochs 6", "argument --epochs: got 6, but the run of run.npz has 5, which cannot"),
+        ("--epochs 4", "argument --epochs: got 4, but the run of run.npz has 5, want more"),
+        ("--weights run.npz", "argument --weights: is for a new run, and cannot be with --resume"),
         ("--hidden 8", "argument --hidden: got 8, but the run of run.npz has 16, which cannot"),
         ("--preset small", "argument --preset: is for a new run, and cannot be with --resume"),
         ("--out new.npz", "argument --out: is for a new run"),
@@ -492,7 +576,7 @@ def test_judgement_is_that_of_the_model_that_was_saved(reference, command):
     text = (reference / "text.txt").read_text()
     train, test, K = parts_of(text)
     averages = dict(mr.load(reference / FILE)["average"])
-    averages.pop("steps")
+    del averages["steps"], averages["decay"]
     model = mr.LanguageModel(K, 16, num_layers=2, rng=0)
     model.load_state_dict(averages)
     given = ["eval", reference / FILE, "--text", reference / "text.txt", "--threads", "0"]
