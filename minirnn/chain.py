@@ -7,32 +7,51 @@ output and cache, and `Layer.state_names` says of how many parts. A layer of one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from inspect import signature
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from .backend import Array, State
 
-Layers: TypeAlias = Sequence[tuple[str, Any]]  # each with what it is called
+
+class Link(NamedTuple):
+    """A layer in its place."""
+
+    name: str
+    layer: Any
+    takes: frozenset[str]  # the arguments of its forward
+    is_recurrent: bool
+    own: slice  # its part of a state
 
 
-def state_names(layers: Layers) -> tuple[str, ...]:
-    """Those of all layers, such as ``("rnn.h", "rnn.c")``."""
-    return tuple(f"{name}.{part}" for name, layer in layers for part in layer.state_names)
+def links(layers: Iterable[tuple[str, Any]]) -> tuple[Link, ...]:
+    """The layers, each with its name, in the order in which they are to be run."""
+    found, start = [], 0
+    for name, layer in layers:
+        takes = _arguments(getattr(type(layer), "forward", None))
+        own = slice(start, start + len(layer.state_names))
+        found.append(Link(name, layer, takes, "state" in takes, own))
+        start = own.stop
+    return tuple(found)
+
+
+@cache
+def _arguments(method: Any) -> frozenset[str]:
+    """The names of what a method takes; none has none."""
+    return frozenset(signature(method).parameters if method else ())
 
 
 def there(
-    layers: Layers, x: Array, state: State | None = None, **offered: Any
+    chain: Sequence[Link], x: Array, state: State | None = None, **offered: Any
 ) -> tuple[Array, State, list[Any]]:
     """Return the output of the last layer, and the states and the caches of all."""
     new, caches = [], []
-    for (name, layer), own in zip(layers, _divided(layers, state), strict=True):
-        takes = _arguments(type(layer).forward)
+    for name, layer, takes, is_recurrent, own in chain:
         given = {key: value for key, value in offered.items() if key in takes}
         try:
-            if "state" in takes:
-                x, after, kept = layer.forward(x, own, **given)
+            if is_recurrent:
+                x, after, kept = layer.forward(x, None if state is None else state[own], **given)
                 new += after
             else:
                 x, kept = layer.forward(x, **given)
@@ -44,32 +63,31 @@ def there(
 
 
 def back(
-    layers: Layers, caches: Sequence[Any], dy: Array, dstate: State | None, want_dx: bool
+    chain: Sequence[Link], caches: Sequence[Any], dy: Array, dstate: State | None, want_dx: bool
 ) -> tuple[Array | None, State]:
     """Return the gradients of what the first layer read, and of the states that all started from."""
-    parts = [*zip(layers, caches, _divided(layers, dstate), strict=True)]
     initial: State = ()
-    for k, ((name, layer), kept, own) in reversed([*enumerate(parts)]):
+    for link, kept in zip(reversed(chain), reversed(caches), strict=True):
         try:
-            if "state" in _arguments(type(layer).forward):
-                dy, before = layer.backward(kept, dy, own, want_dx=want_dx or k > 0)
-                initial = (*before, *initial)
+            if link.is_recurrent:
+                end, more = None if dstate is None else dstate[link.own], link is not chain[0]
+                dy, start = link.layer.backward(kept, dy, end, want_dx=want_dx or more)
+                initial = (*start, *initial)
             else:
-                dy = layer.backward(kept, dy)
+                dy = link.layer.backward(kept, dy)
         except (ValueError, TypeError) as error:
-            _say_where(name, error)
+            _say_where(link.name, error)
             raise
     return dy if want_dx else None, initial
 
 
-def step(layers: Layers, x: Array, state: State | None) -> tuple[Array, State]:
+def step(chain: Sequence[Link], x: Array, state: State | None) -> tuple[Array, State]:
     """Return the output of a single step, and the states; there is nothing to go back by."""
-    new = []
-    for (name, layer), own in zip(layers, _divided(layers, state), strict=True):
-        takes = _arguments(type(layer).forward)
+    new: list[Array] = []
+    for name, layer, takes, is_recurrent, own in chain:
         try:
-            if "state" in takes:
-                x, after = layer.step(x, own)
+            if is_recurrent:
+                x, after = layer.step(x, None if state is None else state[own])
                 new += after
             elif "want_cache" in takes:
                 x, _ = layer.forward(x, want_cache=False)
@@ -79,20 +97,6 @@ def step(layers: Layers, x: Array, state: State | None) -> tuple[Array, State]:
             _say_where(name, error)
             raise
     return x, tuple(new)
-
-
-def _divided(layers: Layers, state: State | None) -> Iterator[State | None]:
-    """Each layer's part of a state, or None."""
-    start = 0
-    for _, layer in layers:
-        stop = start + len(layer.state_names)
-        yield None if state is None else state[start:stop]
-        start = stop
-
-
-@cache
-def _arguments(method: Any) -> frozenset[str]:
-    return frozenset(signature(method).parameters)
 
 
 def _say_where(name: str, error: Exception) -> None:

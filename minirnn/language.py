@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import chain, checks
+from . import checks
 from .backend import Array, Draws, Rng, State, generator, to_device
 from .data import Ids, Streams
 from .embedding import Embedding
@@ -97,12 +97,10 @@ class LanguageModel(Model):
         shared = layers["embed"] if share else None
         layers["out"] = Linear(hidden_size, num_tokens, share=shared, precision=precision, **where)
         super().__init__(**layers)
+        before = [("embed", self.embed), ("drop_in", self.drop)] if "embed" in layers else []
+        self._run_in_order([*before, ("rnn", self.rnn), ("drop", self.drop), ("out", self.out)])
         length = embedding**0.5 if embedding and not share else 1.0  # of a column that U is given
         spread_tokens(self.rnn, random, length)
-
-    def _chain(self) -> chain.Layers:
-        before = [("embed", self.embed), ("drop_in", self.drop)] if "embed" in self._layers else []
-        return [*before, ("rnn", self.rnn), ("drop", self.drop), ("out", self.out)]
 
     def forward(  # type: ignore[override]  # (lengths have no place: all of a text is real)
         self,

@@ -171,7 +171,7 @@ class Sequential(StatelessLayer):
 
     def children(self) -> Mapping[str, Layer]:
         """The layers by their number."""
-        return dict(self._chain())
+        return {str(k): layer for k, layer in enumerate(self.layers)}
 
     def named_parameters(self) -> dict[str, Parameter]:
         """Those of the layers, by their number.
@@ -180,9 +180,6 @@ class Sequential(StatelessLayer):
             ValueError: two of one name.
         """
         return named_children(self.children())
-
-    def _chain(self) -> chain.Layers:
-        return [(str(k), layer) for k, layer in enumerate(self.layers)]
 
     @on_its_device
     def forward(
@@ -197,16 +194,17 @@ class Sequential(StatelessLayer):
         Raises:
             ValueError, TypeError: `dropout_rng` is something else, such as a seed; `x` does not fit.
         """
-        random, layers = checks.dropout_rng(dropout_rng), self._chain()
+        random, links = checks.dropout_rng(dropout_rng), chain.links(self.children().items())
         x = checks.an_array("x", x).copy()
-        y, _, caches = chain.there(layers, x, dropout_rng=random, want_cache=want_cache)
+        y, _, caches = chain.there(links, x, dropout_rng=random, want_cache=want_cache)
         return y, self._cache(caches, want_cache)
 
     @on_its_device
     def backward(self, cache: LayerCache, dy: Array) -> Array:
         """Run `dy`, in the shape of the output, through the layers from last to first."""
         dy = checks.an_array("dy", dy).copy()
-        dx, _ = chain.back(self._chain(), self._saved(cache), dy, None, want_dx=True)
+        links = chain.links(self.children().items())
+        dx, _ = chain.back(links, self._saved(cache), dy, None, want_dx=True)
         self._went_back(cache)
         return dx
 

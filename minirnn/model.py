@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from . import chain, checks
 from .backend import Array, Backend, Draws, State, backend_of
+from .layers import Dropout
 from .parameter import Layer, Parameter, Storage, named_children
+
+NAMES = ("_layers", "_parameters", "_links", "_steps", "_state_names")  # that every model has
 
 
 class ModelCache(NamedTuple):
@@ -15,22 +18,22 @@ class ModelCache(NamedTuple):
 
     owner: Model
     versions: tuple[int, ...]  # of the owner's parameters
-    layers: chain.Layers  # in the order in which they were run
+    links: tuple[chain.Link, ...]  # the layers in the order in which they were run
     caches: list[Any]  # of each
     shape: tuple[int, ...]  # of the output
     dtype: Any
     backend: Backend
 
     def __getattr__(self, name: str) -> Any:
-        for (layer, _), kept in zip(reversed(self.layers), reversed(self.caches), strict=True):
-            if layer == name:
+        for link, kept in zip(self.links, self.caches, strict=True):
+            if link.name == name:
                 return kept
         raise AttributeError(
-            f"cache.{name}: there are {', '.join(name for name, _ in self.layers)}"
+            f"cache.{name}: there are {', '.join(link.name for link in self.links)}"
         )
 
     def __repr__(self) -> str:
-        return f"ModelCache({', '.join(name for name, _ in self.layers)})"
+        return f"ModelCache({', '.join(link.name for link in self.links)})"
 
 
 class Model(Layer):
@@ -53,15 +56,17 @@ class Model(Layer):
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"{name}: got {type(layer).__name__}, want a layer or a network")
-            if hasattr(Model, name) or name in ("_layers", "_parameters"):
+            if hasattr(Model, name) or name in NAMES:
                 raise ValueError(
                     f"{name}: a layer cannot have this name, which a model needs itself"
                 )
         self._layers: dict[str, Layer]
         self._parameters: list[Parameter]
-        own = self.__dict__
-        own["_layers"] = layers
-        own["_parameters"] = [*self.named_parameters().values()]
+        self._links: tuple[chain.Link, ...]
+        self._steps: list[chain.Link]  # those that do something in a single step
+        self._state_names: tuple[str, ...]
+        self.__dict__["_layers"] = layers
+        self.__dict__["_parameters"] = [*self.named_parameters().values()]
         groups: dict[tuple[str, str], list[Parameter]] = {}
         for name, p in self.named_parameters().items():
             p.name = name
@@ -74,6 +79,7 @@ class Model(Layer):
                 p.place(storage, start, value)
                 p.grad = gradient
                 start = p.stop
+        self._run_in_order(layers.items())
 
     def __getattr__(self, name: str) -> Layer:
         layers: dict[str, Layer] = self.__dict__.get("_layers", {})
@@ -105,14 +111,18 @@ class Model(Layer):
         """Each parameter once, in a fixed order."""
         return [*self._parameters]
 
-    def _chain(self) -> chain.Layers:
-        """The layers in the order in which they are run."""
-        return [*self._layers.items()]
+    def _run_in_order(self, layers: Iterable[tuple[str, Layer]]) -> None:
+        """Have `forward` run these layers of the model, each under this name."""
+        own, links = self.__dict__, chain.links(layers)
+        own["_links"] = links
+        own["_steps"] = [link for link in links if not isinstance(link.layer, Dropout)]
+        names = (f"{link.name}.{part}" for link in links for part in link.layer.state_names)
+        own["_state_names"] = tuple(names)
 
     @property
     def state_names(self) -> tuple[str, ...]:
         """The names of the parts of a state, one layer's after the other's, such as ``"rnn.h"``."""
-        return chain.state_names(self._chain())
+        return self._state_names
 
     def forward(
         self,
@@ -142,19 +152,19 @@ class Model(Layer):
         Raises:
             ValueError, TypeError: an argument does not fit; the message begins with the layer's name.
         """
-        layers = self._chain()
-        if not layers:
+        links = self._links
+        if not links:
             raise ValueError("forward: the model has no layers, want at least one")
         if state is not None:
             state = checks.state_parts("state", state, self.state_names)
         random = checks.dropout_rng(dropout_rng)
         options = {"lengths": lengths, "dropout_rng": random, "want_cache": want_cache}
-        y, new, caches = chain.there(layers, x, state, **options)
+        y, new, caches = chain.there(links, x, state, **options)
         if not want_cache:
             return y, new, None
         where = y.shape, y.dtype, backend_of(y)
         versions = self._stamped(self._versions())
-        return y, new, ModelCache(self, versions, layers, caches, *where)
+        return y, new, ModelCache(self, versions, links, caches, *where)
 
     def backward(
         self,
@@ -189,7 +199,7 @@ class Model(Layer):
                 raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
             with cache.backend.active():
                 dys = cache.backend.xp.zeros(cache.shape, cache.dtype)
-        back = chain.back(cache.layers, cache.caches, dys, dstate, want_dx)
+        back = chain.back(cache.links, cache.caches, dys, dstate, want_dx)
         self._went_back(cache)
         return back
 
@@ -207,5 +217,5 @@ class Model(Layer):
             ValueError, TypeError: as `forward`; a recurrent layer reads in both directions.
         """
         if state is not None:
-            state = checks.state_parts("state", state, self.state_names)
-        return chain.step(self._chain(), x_t, state)
+            state = checks.state_parts("state", state, self._state_names)
+        return chain.step(self._steps, x_t, state)
