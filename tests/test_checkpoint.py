@@ -289,6 +289,17 @@ def test_names_of_members_are_safe_and_none_is_there_twice(path):
             assert all(part.strip(".") for part in name.split("/")), name
 
 
+def test_members_are_as_old_a_kind_of_npy_as_can_be(path):
+    """The third kind is for names of fields in any script; the first is read by every program."""
+    named = np.ones(2, [("수", "i4")])
+    mr.save(path, plain=np.ones(2), named=named)
+    with zipfile.ZipFile(path) as archive:
+        kinds = {name: archive.read(name)[6:8] for name in archive.namelist()}
+    assert kinds["plain.npy"] == b"\1\0"
+    assert kinds["named.npy"] == b"\3\0"
+    assert same_bits(mr.load(path)["named"], named)
+
+
 def test_equal_parts_make_equal_files(tmp_path):
     for name in ("a", "b"):
         mr.save(tmp_path / name, x=np.arange(3), y={"z": [1, 2.5]})

@@ -108,6 +108,12 @@ def test_a_split_keeps_the_order_and_loses_nothing(n, percent, overlap):
     earlier, later = data.chronological_split(rows, percent / 100, overlap)
     assert earlier.tolist() == list(range(cut))
     assert later.tolist() == list(range(cut - overlap, n))
+    for part, listed in zip(
+        (earlier, later),
+        data.chronological_split(rows.tolist(), percent / 100, overlap),
+        strict=True,
+    ):
+        assert same_bits(part, listed)  # an array, whatever was given
 
 
 @pytest.mark.parametrize(("n", "share", "cut"), [(100, 0.29, 29), (3, 2 / 3, 2), (732, 0.7, 512)])

@@ -49,7 +49,7 @@ def same(a, b, tol=1e-12):
         assert np.allclose(a[name], b[name], rtol=tol, atol=tol), name
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_all_results_are_those_without(data):
     cell, scan = data.draw(st.sampled_from(SCANS), "scan")

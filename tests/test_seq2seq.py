@@ -31,8 +31,13 @@ def draw(rng, S=S, T=T, N=N):
     return rng.integers(0, SOURCES, (S, N)), *rng.integers(0, K, (2, T, N))
 
 
-@pytest.mark.parametrize(("cell", "layers", "both", "attention"), PROVEN)
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize(
+    ("cell", "layers", "both", "attention", "lengths"),
+    [
+        *((*form, LENGTHS) for form in PROVEN),  # one of which is whole
+        *((*form, None) for form in PROVEN if form[0] == "lstm"),
+    ],
+)
 def test_its_gradient_is_the_derivative(rng, cell, layers, both, attention, lengths):
     model = make(cell, layers, both, attention)
     for p in model.parameters():
@@ -51,10 +56,10 @@ def test_its_gradient_is_the_derivative(rng, cell, layers, both, attention, leng
     assert all(row.largest > 1e-5 for row in report.rows), report  # nothing is cut off
 
 
-@pytest.mark.parametrize("embedding", [None, 3])
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize(("embedding", "dropout"), [(None, 0.4), (3, 0.0), (3, 0.4)])
 @pytest.mark.parametrize(
-    ("layers", "both", "attention"), list(product((1, 2), (False, True), (False, True)))
+    ("layers", "both", "attention"),
+    [(1, False, True), (1, True, False), (2, False, False), (2, True, True)],
 )
 def test_dropout_and_embeddings_have_the_derivative_as_gradient(
     rng, layers, both, attention, dropout, embedding

@@ -22,6 +22,7 @@ COMPILED = re.compile(r"^from numba import .*\bnjit\b", re.MULTILINE)
 OF_DEVICES = re.compile(
     r"kernels\.(cublas|cuda_.*|dropout|fused_.*|limits|persistent_.*|register_.*)"
 )
+ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 WORDS = {
     "__repr__",
     "__str__",
@@ -124,7 +125,9 @@ def wording(tree: ast.AST) -> Iterator[int]:
                 yield from map(id, [node, *below])
             case ast.Compare(_, ops, others):
                 kinds = zip(ops, others, strict=True)
-                yield from (id(o) for op, o in kinds if isinstance(op, ast.Is | ast.IsNot))
+                yield from (id(o) for op, o in kinds if not isinstance(op, ORDERED))
+            case ast.Call(ast.Name("isinstance"), [_, kinds]):
+                yield id(kinds)  # which may stand in any order
 
 
 def stored(statement: ast.AST) -> set[str]:
