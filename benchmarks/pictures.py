@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minirnn.whole_file import written
+
 from .results import Row
 from .rows import LIMITS, NOT_OURS
 from .sides import LABELS
@@ -50,9 +52,8 @@ def new_figure(width: float, height: float) -> Figure | None:
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write ``NAME.png`` at once."""
     path = folder / f"{name}.png"
-    part = path.with_name(f"{path.name}.part")
-    figure.savefig(part, dpi=120, format="png")
-    part.replace(path)
+    with written(path) as file:
+        figure.savefig(file, dpi=120, format="png")
     print(f"picture: {path}")
 
 

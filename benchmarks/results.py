@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from minirnn.whole_file import written
 
 FORMAT = "minirnn benchmarks 1"
 
@@ -59,9 +60,8 @@ class Results:
             self.rows.append(row)
         if self.path:
             text = json.dumps({**self.header, "rows": [asdict(row) for row in self.rows]}, indent=1)
-            part = self.path.with_name(f"{self.path.name}.part")
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, self.path)
+            with written(self.path) as file:
+                file.write(text.encode())
 
     def go_on(self, path: Path) -> None:
         """Begin with the rows of a file of the same machine and commit.

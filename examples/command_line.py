@@ -29,6 +29,7 @@ import numpy as np
 from minirnn import networks
 from minirnn.backend import get_backend
 from minirnn.printing import print_plainly
+from minirnn.whole_file import written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,8 +166,8 @@ def blame(parser: Parser, argument: str) -> Iterator[None]:
 def in_a_line(error: Exception) -> str:
     """What an error says, but for the engine's own name of an argument; or which error it is."""
     message = OWN_NAMES.sub("", str(error)) or repr(error)
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        message = f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(message.split())
 
 
@@ -212,7 +213,8 @@ def save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in its place says as much
-        figure.savefig(path, dpi=120)
+        with written(path) as file:
+            figure.savefig(file, dpi=120, format="png")
     print(f"picture: {path}")
     if figure.canvas.manager is not None:
         from matplotlib import pyplot

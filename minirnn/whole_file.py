@@ -34,7 +34,7 @@ def file_name(path: Any) -> str:
 
 
 @contextlib.contextmanager
-def written(path: str) -> Iterator[BinaryIO]:
+def written(path: str | Path) -> Iterator[BinaryIO]:
     """Within a ``with``, write to a file that gets its name, `path`, when all is on the disk.
 
     Until then it has a name of its own beside that, which ends in ``.partial``. If anything goes wrong
@@ -68,7 +68,7 @@ def written(path: str) -> Iterator[BinaryIO]:
             raise
     except OSError as error:
         if error.errno is not None:
-            error.filename, error.filename2 = path, None  # not the partial one's
+            error.filename, error.filename2 = str(path), None  # not the partial one's
         raise
     if hasattr(os, "O_DIRECTORY"):
         with contextlib.suppress(OSError):  # some file systems cannot, and the file is whole

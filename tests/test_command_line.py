@@ -385,6 +385,7 @@ def test_korean_letters_are_drawn_or_boxed_without_a_warning(command_line, tmp_p
         (KeyboardInterrupt(), 130, "\nstopped\n"),
         (MemoryError("7 TiB"), 2, "out of memory: 7 TiB\n"),
         (MemoryError(), 2, "out of memory: want a smaller network or less data\n"),
+        (OSError(28, "No space left on device"), 2, "No space left on device\n"),
         (OSError(28, "No space left on device", "a.png"), 2, "a.png: No space left on device\n"),
     ],
 )

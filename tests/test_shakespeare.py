@@ -1,5 +1,6 @@
 """The language model's example: nothing is lost, whatever happens, and every mistake is named."""
 
+import errno
 import importlib
 import importlib.util
 import io
@@ -220,6 +221,24 @@ command_line.run(shakespeare.main)
     assert ("\nstopped after " in out) == (times == 1)
     go_on_as_printed(out, tmp_path)
     assert_equals_reference(tmp_path, reference)
+
+
+def test_a_disk_that_becomes_full_leaves_the_run_that_was_saved(command, tmp_path, monkeypatch):
+    write_text(tmp_path)
+    fsync, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) > 2:  # of the file and its folder, of the first time
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = command(*TRAIN)
+    assert code == 2
+    assert err.endswith(f"shakespeare.py train: {FILE}: No space left on device\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"text.txt", FILE}
+    assert len(mr.load(FILE)["losses"]) == 0
 
 
 def test_finished_run_is_left_as_it_is(reference, command, tmp_path):
