@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import re
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,10 @@ CHECKSUMS = {
 }
 TRAIN, TEST = tuple(CHECKSUMS)[:2], tuple(CHECKSUMS)[2:]
 PARTS = {2049: "labels", 2051: "images"}  # magic numbers: 8 for bytes, then the number of axes
+AXES = {"images": "idx3", "labels": "idx1"}
+NAMES = re.compile(  # of a file of MNIST, or of digits in EMNIST
+    r"(?:emnist-(?P<set>[a-z]+)-)?(?P<part>train|t10k|test)-(?P<what>images|labels)[-.]idx[13][-.]ubyte(\.gz)?"
+)
 FEWEST = 100  # images in a file: fewer are not enough to train on and to judge by
 
 
@@ -99,23 +104,41 @@ def remote(name: str) -> File:
 def from_folder(folder: Path) -> Split:
     """Read MNIST from a folder that has all four files, or the two that begin with t10k.
 
+    A dot may stand for a hyphen in their names, and they may be in a folder in it. The digits of EMNIST,
+    emnist-digits-train-images-idx3-ubyte and so on, are taken, too, if there are none of MNIST.
+
     Raises:
         ValueError: other files are there, or one is damaged; the message says what is needed.
         OSError: one cannot be read.
     """
-    paths = {
-        name: path
-        for name in CHECKSUMS
-        for path in (folder / f"{name}.gz", folder / name)
-        if path.is_file()
-    }
-    if set(paths) not in (set(CHECKSUMS), set(TEST)):
-        had = f"has {', '.join(paths) or 'no file of MNIST'}" if folder.is_dir() else "is no folder"
-        raise ValueError(
-            f"{folder}: {had}; want {' and '.join(TEST)}, and for all of MNIST also "
-            f"{' and '.join(TRAIN)} (packed as .gz or not; {URL}/{TEST[0]}.gz and so on)"
-        )
-    return from_files(paths, str(folder))
+    files = sorted(path for depth in ("*", "*/*") for path in folder.glob(depth) if path.is_file())
+    sets: dict[str, dict[str, Path]] = {}  # "" for MNIST, or what EMNIST calls it
+    for path in files:
+        if match := NAMES.fullmatch(path.name):
+            part = "train" if match["part"] == "train" else "t10k"
+            name = f"{part}-{match['what']}-{AXES[match['what']]}-ubyte"
+            sets.setdefault(match["set"] or "", {}).setdefault(name, path)
+    for kind in ("", "digits", "mnist"):
+        if (paths := sets.get(kind)) and set(paths) in (set(CHECKSUMS), set(TEST)):
+            split = from_files(paths, f"{folder} (EMNIST {kind})" if kind else str(folder))
+            return upright(split) if kind else split
+    seen = [path.name for path in files if NAMES.fullmatch(path.name)]
+    other = f" (but {', '.join(path.name for path in files[:3])})" if files else ""
+    had = (
+        f"has {', '.join(seen) or f'no file of MNIST{other}'}"
+        if folder.is_dir()
+        else "is no folder"
+    )
+    raise ValueError(
+        f"{folder}: {had}; want {' and '.join(TEST)}, and for all of MNIST also "
+        f"{' and '.join(TRAIN)} (packed as .gz or not; {URL}/{TEST[0]}.gz and so on)"
+    )
+
+
+def upright(split: Split) -> Split:
+    """Turn the pictures of EMNIST, which lie on their side, with rows for columns."""
+    train, test = (part._replace(images=part.images.transpose(0, 2, 1)) for part in split[:2])
+    return Split(train, test, split.source)
 
 
 def from_files(paths: dict[str, Path], source: str) -> Split:

@@ -7,7 +7,8 @@ target. With attention, the decoder also looks back at the letters it needs; the
     python examples/seq2seq_dates.py --no-attention
     python examples/seq2seq_dates.py --data FILE
 
-The dates are written by the program. FILE has pairs of other texts, such as 16+75_91, one in a line.
+The dates are written by the program. FILE has pairs of other texts, one in a line, with _ or a tab
+between the two, such as 16+75_91.
 """
 
 import argparse
@@ -40,6 +41,10 @@ def main() -> None:
         f"{len(pairs.train):,} pairs to train on, {len(pairs.valid):,} to validate, "
         f"{len(pairs.test):,} to judge by; no source is in two parts"
     )
+    if several := len(pairs.others.keys() & pairs.targets.keys()):
+        print(
+            f"{several:,} sources have several answers: the first is learned, and any of them is right"
+        )
     rng = np.random.default_rng(options.seed)
     model = mr.EncoderDecoder(
         len(pairs.reading),
@@ -123,7 +128,7 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
     """Read the command line, and read or write the pairs."""
     parser = command_line.new_parser(__doc__, quick=f"one epoch of {QUICK:,} pairs")
     add = parser.add_argument
-    add("--data", type=Path, metavar="FILE", help="of lines source_target, instead of dates")
+    add("--data", type=Path, metavar="FILE", help="of pairs, a tab or _ between, for dates")
     add("--pairs", type=int, help=f"how many (default {DATES:,} dates, or all of FILE)")
     add("--cell", **command_line.CELL)
     add("--hidden", type=int, default=128, help="units (default 128)")
@@ -148,10 +153,11 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
     rng = np.random.default_rng(options.seed)
     with command_line.blame(parser, "--pairs" if options.data is None else "--data"):
         if options.data is None:
-            targets = write_dates(options.pairs or DATES, rng)
+            targets, others = write_dates(options.pairs or DATES, rng), dict[str, set[str]]()
         else:
-            targets = dict(list(read_pairs(options.data).items())[: options.pairs])
-    pairs = Pairs(targets, rng, options.reverse)
+            targets, others = read_pairs(options.data)
+            targets = dict(list(targets.items())[: options.pairs])
+    pairs = Pairs(targets, rng, options.reverse, others)
     with command_line.blame(parser, "--translate"):
         if "" in options.translate:
             raise ValueError("got an empty text, want one letter or more")

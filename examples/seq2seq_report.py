@@ -74,7 +74,7 @@ def report(model: mr.EncoderDecoder, pairs: Pairs, options: argparse.Namespace) 
             print(f"  {name:28}  {exact:7.2%} exact  ({round(exact * n):,} of {n:,})")
 
     triples = [(source, pairs.targets[source], text) for source, text in said.items()]
-    wrong = [triple for triple in triples if triple[1] != triple[2]]
+    wrong = [triple for triple in triples if not pairs.is_right(triple[0], triple[2])]
     width = max(len(source) for source in [*test, *options.translate])
     print("\nsome of them:")
     for source, _, text in triples[:SHOWN]:

@@ -44,7 +44,7 @@ def text(name: str, pattern: str = "*") -> Callable[[], Iterator[str]]:
     """A function that reads the text from its beginning, in pieces.
 
     Args:
-        name: one of `NAMES`, a file or a folder.
+        name: one of `NAMES`, a file or a folder; a pipe, such as /dev/stdin, is kept in memory.
         pattern: which files of a folder, such as ``"*.py"``.
 
     Raises:
@@ -65,6 +65,9 @@ def text(name: str, pattern: str = "*") -> Callable[[], Iterator[str]]:
         folder = Path(sysconfig.get_path("stdlib"))
         modules = sorted(folder.glob("*.py"))
         return lambda: (piece for module in modules for piece in read_text(module))
+    if not path.is_file() and not path.is_dir():  # a pipe, which can be read once
+        pieces = list(read_text(path))
+        return lambda: iter(pieces)
     return partial(read_text, path, pattern)
 
 

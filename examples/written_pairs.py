@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,43 +24,57 @@ from minirnn.data import Vocabulary, pad, read_text, real_steps
 
 Tokens = np.ndarray[Any, Any]
 
-BETWEEN = "_"  # source and target in a line of a file
+BETWEEN = "_"  # source and target in a line of a file, if it has no tab
 BOUNDARY = "\n"  # the token that the decoder starts with, and ends with
 FEWEST = 20  # pairs, so that each of the three parts has one
+LONGEST = 500  # letters of a text: time and memory go by the longest of a batch
 MOST = 1_000_000  # dates; there are 1.5 million texts
 
 
-def read_pairs(path: Path) -> dict[str, str]:
-    """Read a file with lines of a source, "_" and a target; blanks around them are left out.
+def read_pairs(path: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Read a file with lines of a source, a tab or "_", and a target; blanks around them are left out.
+
+    What stands behind a second tab is left out, too: there, published files say whose a translation is.
 
     Returns:
-        The target of each source.
+        The target of each source, and the further ones of those that have several.
 
     Raises:
         OSError: the file cannot be read, or is a folder.
-        ValueError: it is not UTF-8, has a line of another form or a source with two targets, or fewer
+        ValueError: it is not UTF-8, has a line of another form or one of more than 500 letters, or fewer
             than 20 different sources; the message tells the line.
     """
     if stat.S_ISDIR(path.stat().st_mode):  # of which read_text would read every file
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     pairs: dict[str, str] = {}
+    others: dict[str, set[str]] = {}
     lines = (line for piece in read_text(path) for line in piece.splitlines())
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        source, *targets = (part.strip() for part in line.split(BETWEEN))
-        if not source or len(targets) != 1 or not targets[0]:
+        parts = [part.strip() for part in line.split("\t" if "\t" in line else BETWEEN)]
+        source, target = [*parts, ""][:2]
+        if not source or not target or (len(parts) > 2 and "\t" not in line):
             raise ValueError(
-                f"{path}, line {number}: got {line!r}, want a text, {BETWEEN!r} and its answer"
+                f"{path}, line {number}: got {shortened(line)}, want a text, {BETWEEN!r} or a tab, and "
+                "its answer"
             )
-        if pairs.setdefault(source, targets[0]) != targets[0]:
-            raise ValueError(
-                f"{path}, line {number}: got {targets[0]!r} for {source!r}, "
-                f"which had {pairs[source]!r} before; want one answer for each text"
-            )
+        for text in (source, target):
+            if len(text) > LONGEST:
+                raise ValueError(
+                    f"{path}, line {number}: got {shortened(text)}, of {len(text):,} letters, want "
+                    f"{LONGEST} or fewer"
+                )
+        if pairs.setdefault(source, target) != target:
+            others.setdefault(source, set()).add(target)
     if len(pairs) < FEWEST:
         raise ValueError(f"{path}: got {len(pairs)} different texts, want {FEWEST} or more")
-    return pairs
+    return pairs, others
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, in quotes."""
+    return repr(text if len(text) <= 60 else f"{text[:59]}…")
 
 
 def write_dates(n: int, rng: np.random.Generator) -> dict[str, str]:
@@ -106,6 +120,7 @@ class Pairs:
         targets: of each source. As every source is there once, none is in two parts.
         rng: for the split.
         reverse: the network reads sources from their end (Sutskever et al. 2014).
+        others: further answers that are right, too, of some sources.
 
     Attributes:
         train, valid, test: sources; 85, 5 and 10 in a hundred.
@@ -114,14 +129,18 @@ class Pairs:
     """
 
     def __init__(
-        self, targets: dict[str, str], rng: np.random.Generator, reverse: bool = False
+        self,
+        targets: dict[str, str],
+        rng: np.random.Generator,
+        reverse: bool = False,
+        others: Mapping[str, set[str]] | None = None,
     ) -> None:
         sources = sorted(targets)
         rng.shuffle(sources)
         n_test, n_valid = len(sources) // 10, len(sources) // 20
         self.test, self.valid = sources[:n_test], sources[n_test : n_test + n_valid]
         self.train = sources[n_test + n_valid :]
-        self.targets, self.reverse = targets, reverse
+        self.targets, self.reverse, self.others = targets, reverse, others or {}
         self.reading = Vocabulary.build(sources)
         self.writing = Vocabulary([BOUNDARY, *sorted(set("".join(targets.values())))])
         self.length = max(map(len, targets.values())) + 1
@@ -147,9 +166,12 @@ class Pairs:
         return [self.writing.decode(column).partition(BOUNDARY)[0] for column in tokens.T.tolist()]
 
     def right(self, sources: Sequence[str], said: Sequence[str]) -> float:
-        """The share of sources whose target was said, exactly."""
-        wanted = [self.targets[source] for source in sources]
-        return sum(a == b for a, b in zip(said, wanted, strict=True)) / len(wanted)
+        """The share of sources whose target, or another right one, was said, exactly."""
+        return sum(map(self.is_right, sources, said)) / len(sources)
+
+    def is_right(self, source: str, said: str) -> bool:
+        """Whether a source's target, or another right one, was said."""
+        return said == self.targets[source] or said in self.others.get(source, ())
 
     def commonest(self) -> str:
         """The target that most sources of the training part have."""

@@ -68,6 +68,15 @@ def test_a_byte_that_is_not_utf8_is_named_with_its_offset_in_the_file(tmp_path):
         list(pieces)
 
 
+@pytest.mark.parametrize(("encoding", "offset"), [("utf-16-le", 1), ("utf-16-be", 0)])
+def test_utf16_without_its_mark_is_no_text_though_each_byte_is_utf8(encoding, offset, tmp_path):
+    (tmp_path / "text").write_bytes("to be\n".encode(encoding))
+    with pytest.raises(
+        ValueError, match=rf"byte 0x00 at offset {offset} is no letter, as in UTF-16; want"
+    ):
+        joined(tmp_path / "text")
+
+
 def test_a_character_that_the_file_ends_within_is_an_error(tmp_path):
     (tmp_path / "text").write_bytes(b"ab\n" + "€".encode()[:2])
     with pytest.raises(ValueError, match=r"byte 0xe2 at offset 3 is not UTF-8"):

@@ -171,6 +171,42 @@ def test_without_the_training_files_the_last_fifth_is_for_test(digits, tmp_path)
     assert np.array_equal(np.concatenate((train.labels, test.labels)), labels)
 
 
+@pytest.mark.parametrize(
+    ("form", "folder"),
+    [
+        ("{part}-{what}.idx{n}-ubyte", "."),  # as some copies spell it
+        ("{part}-{what}-idx{n}.ubyte.gz", "raw"),
+        ("emnist-digits-{part}-{what}-idx{n}-ubyte", "."),
+        ("emnist-mnist-{part}-{what}-idx{n}-ubyte.gz", "gzip"),
+    ],
+)
+def test_names_as_others_spell_them(form, folder, digits, tmp_path):
+    emnist = form.startswith("emnist")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    pixels, labels = drawn(100)
+    for part in ("train", "test" if emnist else "t10k"):
+        for what, array, n in (("images", pixels, 3), ("labels", labels, 1)):
+            path = tmp_path / folder / form.format(part=part, what=what, n=n)
+            path.write_bytes(gzip.compress(idx(array)) if path.suffix == ".gz" else idx(array))
+    split = digits.from_folder(tmp_path)
+    upright = pixels.transpose(0, 2, 1) if emnist else pixels  # EMNIST has rows for columns
+    for part in split[:2]:
+        assert np.array_equal(np.rint(part.images * 255), upright)
+        assert np.array_equal(part.labels, labels)
+    assert ("EMNIST" in split.source) == emnist
+    write_mnist(tmp_path, "t10k")  # that of MNIST comes first
+    assert "EMNIST" not in digits.from_folder(tmp_path).source
+
+
+def test_folder_with_other_files_says_which(digits, tmp_path):
+    (tmp_path / "mnist_test.csv").touch()
+    refused(digits, lambda: digits.from_folder(tmp_path), "no file of MNIST (but mnist_test.csv)")
+    (tmp_path / "emnist-letters-test-labels-idx1-ubyte").touch()
+    refused(
+        digits, lambda: digits.from_folder(tmp_path), "has emnist-letters-test-labels-idx1-ubyte;"
+    )
+
+
 @pytest.mark.parametrize("missing", ["train-labels", "t10k-images", "both t10k", "all", "folder"])
 def test_folder_without_a_whole_set_is_refused_with_what_it_has(missing, digits, tmp_path):
     write_mnist(tmp_path, "train", "t10k")
@@ -179,7 +215,7 @@ def test_folder_without_a_whole_set_is_refused_with_what_it_has(missing, digits,
             path.unlink()
     folder = tmp_path / "none" if missing == "folder" else tmp_path
     had = {"all": "has no file of MNIST;", "folder": "is no folder;"}
-    left = ", ".join(name for name in digits.CHECKSUMS if (tmp_path / name).exists())
+    left = ", ".join(sorted(name for name in digits.CHECKSUMS if (tmp_path / name).exists()))
     says = had.get(missing, f"has {left};")
     message = refused(digits, lambda: digits.from_folder(folder), f"{folder}: {says}")
     for name in digits.CHECKSUMS:

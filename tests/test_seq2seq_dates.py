@@ -73,7 +73,8 @@ def test_every_source_is_in_one_part(written, n):
 def test_a_source_that_a_file_repeats_is_in_one_part(written, tmp_path):
     lines = [f"{k} + 1  _{k + 1}  \n" for k in range(50)]
     (tmp_path / "sums").write_text("\ufeff" + "".join(lines * 3))
-    targets = written.read_pairs(tmp_path / "sums")
+    targets, others = written.read_pairs(tmp_path / "sums")
+    assert not others
     assert targets == {f"{k} + 1": f"{k + 1}" for k in range(50)}
     pairs = written.Pairs(targets, np.random.default_rng(0))
     assert not set(pairs.test) & {*pairs.train, *pairs.valid}
@@ -193,6 +194,25 @@ def test_quick_learns_to_translate_dates_it_has_never_seen(tmp_path):
     assert (tmp_path / "out" / "seq2seq_dates_lstm_attention.png").exists()
 
 
+def test_published_files_have_tabs_an_attribution_and_several_answers(written, tmp_path):
+    lines = [f"Go {k}_now.\tVa {k} !\tCC-BY 2.0 (France) Attribution: no. {k}\n" for k in range(30)]
+    lines += ["Go 3_now.\tMarche 3 !\tCC-BY\n", "Go 3_now.\tVa 3 !\n", "Go 4_now.\tBouge 4 !\n"]
+    (tmp_path / "fra.txt").write_text("".join(lines))
+    targets, others = written.read_pairs(tmp_path / "fra.txt")
+    assert targets == {f"Go {k}_now.": f"Va {k} !" for k in range(30)}
+    assert others == {"Go 3_now.": {"Marche 3 !"}, "Go 4_now.": {"Bouge 4 !"}}
+    pairs = written.Pairs(targets, np.random.default_rng(0), others=others)
+    sources = ["Go 3_now.", "Go 3_now.", "Go 3_now.", "Go 5_now."]
+    assert pairs.right(sources, ["Va 3 !", "Marche 3 !", "Bouge 4 !", "Marche 3 !"]) == 0.5
+
+
+def test_commonest_answer_is_the_one_that_most_of_the_training_part_have(written):
+    targets = {f"{k} is": "odd" if k % 3 else "rare" for k in range(60)}
+    pairs = written.Pairs(targets, np.random.default_rng(0))
+    assert pairs.commonest() == "odd"
+    assert pairs.right(pairs.test, [pairs.commonest()] * 6) > 0
+
+
 def test_without_attention_the_last_state_carries_the_source(tmp_path):
     """All words of four letters, read and said from the end; scheduled sampling takes part."""
     words = ["".join(word) for word in product("abcde", repeat=4)]
@@ -222,12 +242,13 @@ GOOD = "".join(f"{k}+1_{k + 1}\n" for k in range(30))
         ("--data latin", "argument --data: latin: byte 0xe9 at offset 1 is not UTF-8"),
         (
             "--data form",
-            "argument --data: form, line 31: got '1+1=2', want a text, '_' and its answer",
+            "argument --data: form, line 31: got '1+1=2', want a text, '_' or a tab, and its",
         ),
-        ("--data two", "argument --data: two, line 31: got '9' for '5+1', which had '6' before"),
+        ("--data long", "argument --data: long, line 31: got '1+1+1+1+1+1+1+1+1"),
+        ("--data long", "…', of 20,000 letters, want 500 or fewer"),
         (
             "--data open",
-            "argument --data: open, line 31: got '7+1_', want a text, '_' and its answer",
+            "argument --data: open, line 31: got '7+1_', want a text, '_' or a tab, and its",
         ),
         ("--data good --translate 3-1", "argument --translate: got '-', want tokens of the"),
         (
@@ -246,7 +267,12 @@ GOOD = "".join(f"{k}+1_{k + 1}\n" for k in range(30))
     ],
 )
 def test_mistakes_end_in_one_line(arguments, message, tmp_path, monkeypatch, capsys, example):
-    files = {"empty": "\n", "good": GOOD, "form": f"{GOOD}1+1=2\n", "two": f"{GOOD}5+1_9\n"}
+    files = {
+        "empty": "\n",
+        "good": GOOD,
+        "form": f"{GOOD}1+1=2\n",
+        "long": f"{GOOD}{'1+' * 10_000}_9\n",
+    }
     for name, text in (files | {"open": f"{GOOD}7+1_\n"}).items():
         (tmp_path / name).write_text(text)
     (tmp_path / "folder").mkdir()

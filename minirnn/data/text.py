@@ -36,7 +36,8 @@ def read_text(path: str | Path, pattern: str = "*") -> Iterator[str]:
 
     Raises:
         FileNotFoundError: there is no such file or folder, or no file in it that fits.
-        ValueError: while reading: a byte is not UTF-8; the message gives its offset in the file.
+        ValueError: while reading: a byte is not UTF-8, or 0, as in UTF-16; the message gives its
+            offset in the file.
         TypeError: `path` is neither text nor a path.
     """
     if not isinstance(path, str | Path):
@@ -81,11 +82,14 @@ def _pieces(path: Path) -> Iterator[str]:
             piece = b"".join(lines)
             try:
                 text = piece.decode()
+                at, reason = piece.find(0), "is no letter, as in UTF-16"  # of which UTF-8 is silent
             except UnicodeDecodeError as error:
+                at, reason = error.start, f"is not UTF-8 ({error.reason})"
+            if at >= 0:
                 raise ValueError(
-                    f"{path}: byte 0x{piece[error.start]:02x} at offset {offset + error.start} is not "
-                    f"UTF-8 ({error.reason}); want a text file in UTF-8"
-                ) from None
+                    f"{path}: byte 0x{piece[at]:02x} at offset {offset + at} {reason}; "
+                    "want a text file in UTF-8"
+                )
             yield (text.removeprefix("\ufeff") if offset == 0 else text).replace("\r\n", "\n")
             offset += len(piece)
 
