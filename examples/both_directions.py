@@ -9,7 +9,7 @@ directions has seen them, and so has one that may answer some letters late. All 
     python examples/both_directions.py --text FILE --line "any line you would like to see"
 
 It begins with sentences that have a gap, which no network can fill that stops reading there. The
-picture shows what each network makes of --line, letter by letter.
+picture shows what each network makes of --line, letter by letter; without it, of a line of the text.
 
 It takes three minutes of one core's time. On a machine that is busy with other things,
 OPENBLAS_NUM_THREADS=1 makes it several times as fast.
@@ -43,6 +43,7 @@ SENTENCES = (  # and what belongs into the gap
     ("if you only work [???] shrinks", "muscle"),
 )
 GAP_STEPS, GAP_LR = 200, 0.05
+TEXT = "shakespeare"
 LINE = "then they came together with their father"
 
 
@@ -212,25 +213,29 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line, and the lines of the text it names."""
     parser = command_line.new_parser(__doc__, quick="200 steps of small networks on 6,000 lines")
     add = parser.add_argument
-    add("--text", default="shakespeare", help="a file, a folder or a name (default shakespeare)")
+    add("--text", "--data", default=TEXT, help=f"a file, a folder or a name (default {TEXT})")
     add("--cell", **command_line.CELL)
     add("--layers", type=int, default=1, help="recurrent layers on top of each other (default 1)")
     add("--hidden", type=int, help=f"units in each of two directions (default {FULL.hidden})")
     add("--steps", type=int, help=f"of training (default {FULL.steps})")
     add("--delay", type=int, default=4, help="letters that one answers late; 0: none (default 4)")
-    add("--line", default=LINE, help=f'to draw (default "{LINE}")')
+    add("--line", help=f'to draw (default "{LINE}", or of FILE a line that is kept for the end)')
     options = command_line.check(parser, parser.parse_args(), layers=1, hidden=1, steps=1, delay=0)
     size = QUICK if options.quick else FULL
     options.hidden, options.steps = options.hidden or size.hidden, options.steps or size.steps
-    with command_line.blame(parser, "--line"):
-        found = spaces.read_lines([options.line])
-        if len(found) != 1:
-            most = f"two words or more, and {spaces.LONGEST} characters at most"
-            raise ValueError(f"got {options.line!r}, want one line of {most}")
-        options.line = found[0]
+    if options.line is not None:
+        with command_line.blame(parser, "--line"):
+            found = spaces.read_lines([options.line])
+            if len(found) != 1:
+                most = f"two words or more, and {spaces.LONGEST} characters at most"
+                raise ValueError(f"got {options.line!r}, want one line of {most}")
+            options.line = found[0]
     with command_line.blame(parser, "--text"):
-        lines = spaces.read(options.text)
-    return options, lines[: size.lines]
+        lines = spaces.read(options.text)[: size.lines]
+    if options.line is None:  # of the last tenth the one that is closest to LINE in length
+        kept = [LINE] if options.text == TEXT else lines[-(len(lines) // 10) :]
+        options.line = min(kept, key=lambda line: abs(len(line) - len(LINE)))
+    return options, lines
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def tell_scores(scores: Mapping[str, Score], parameters: Mapping[str, int]) -> N
         late = scores[name].f1
         print(f"With {name.replace('one, ', 'one direction, ')}, it is {late:.3f}", end="")
         share = (late - one) / (two - one) if one < two else 0.0
-        verdict = f", {share:.0%} of the way: what counts is to have read the letters to the right"
+        far = "more than all of" if share > 1 else f"{share:.0%} of"
+        verdict = f", {far} the way: what counts is to have read the letters to the right"
         print(f"{verdict if share > 0.5 else ''}.")
     print(
         f"With a dictionary, and the {LIKELIEST} of a whole line, it is {scores[LIKELIEST].f1:.3f}: "

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minirnn import networks
+from minirnn import networks, plot
 from minirnn.backend import get_backend
 from minirnn.printing import print_plainly
 from minirnn.whole_file import written
@@ -42,8 +42,6 @@ CELL: dict[str, Any] = {  # of --cell
     "help": "kind of recurrent layer (default lstm)",
 }
 OWN_NAMES = re.compile("^(device|path|text): ")  # of the engine's arguments that options stand for
-# Fonts with Korean, Chinese and Japanese letters, which stand in for those that matplotlib's lacks
-FONTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "Unifont")
 
 
 class Parser(argparse.ArgumentParser):
@@ -197,24 +195,43 @@ def new_figure(width: float, height: float, show: bool = False) -> Figure | None
         show: `save` will open it in a window, too.
     """
     try:
-        from matplotlib import font_manager, pyplot, rcParams
+        from matplotlib import pyplot, rcParams
         from matplotlib.figure import Figure
     except ImportError:
         print("no picture, because matplotlib is missing: pip install matplotlib")
         return None
-    installed = set(font_manager.get_font_names())
-    rcParams["font.family"] = ["sans-serif", *(font for font in FONTS if font in installed)]
+    rcParams["font.family"] = plot.fonts("sans-serif")
     make = pyplot.figure if show else Figure
     return make(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def boxes_told() -> Iterator[None]:
+    """Within a ``with``, letters that no font has are told in one line, not in a warning for each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph .* missing")
+        yield
+    codes = set()
+    for warning in caught:
+        if match := re.match(r"Glyph (\d+) ", str(warning.message)):
+            codes.add(int(match[1]))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if codes:
+        letters = "".join(map(chr, sorted(codes)[:8])) + "…" * (len(codes) > 8)
+        print(
+            f"boxes in the picture stand for letters that no font here has: {letters} (Noto's fonts "
+            "have them, in the packages fonts-noto-cjk and fonts-noto-core; Korean also fonts-nanum)"
+        )
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write the picture to `path`, whose folder is made if need be; say so, and show it if asked to."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in its place says as much
-        with written(path) as file:
-            figure.savefig(file, dpi=120, format="png")
+    with boxes_told(), written(path) as file:
+        figure.savefig(file, dpi=120, format="png")
     print(f"picture: {path}")
     if figure.canvas.manager is not None:
         from matplotlib import pyplot

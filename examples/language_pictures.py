@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command_line import new_figure, save
+from command_line import boxes_told, new_figure, save
 from language_run import Run, Text
 
 import minirnn as mr
@@ -67,7 +67,8 @@ def draw_unit(run: Run, data: Text, said: str, unit: str | None, path: Path) -> 
     if figure := new_figure(11, 1 + 0.25 * rows):
         title = f"unit {unit}" + (f", which tells: {told[unit]}" if unit in told else "")
         values = activity(run, said)[:, layer * H + k]
-        plot.text_by_unit(figure.subplots(), said, values, title)
+        with boxes_told():
+            plot.text_by_unit(figure.subplots(), said, values, title)
         save(figure, path)
 
 

@@ -126,7 +126,7 @@ def lag_in_words(late: Lag) -> str:
     if late.days == 0:
         return f"It moves on the same day as the price (correlation {best:.2f}): it is not late."
     days = "1 day" if late.days == 1 else f"{late.days} days"
-    repeats = ": it repeats yesterday" if late.days == 1 else ""
+    repeats = ": it repeats yesterday" if late.days == 1 and best >= 0.5 else ""
     found = f"correlation {best:.2f}, on the same day {same_day:z.2f}"
     return f"It moves {days} after the price ({found}){repeats}."
 

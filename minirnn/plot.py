@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,36 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CELL, DESCENT = (0.602, 1.17), 0.26  # of a monospaced letter, in units of its size
+WIDE = 1.0  # the width of a cell, if there is a letter as wide as those of Chinese, Japanese and Korean
+FONTS = (  # that have them, of Linux, Windows and macOS; those for code first
+    "Noto Sans Mono CJK KR", "NanumGothicCoding", "D2Coding", "Noto Sans CJK KR", "Noto Sans CJK JP",
+    "Noto Sans KR", "NanumGothic", "NanumBarunGothic", "Malgun Gothic", "Apple SD Gothic Neo",
+    "AppleGothic", "Hiragino Sans", "PingFang SC", "Microsoft YaHei", "MS Gothic", "WenQuanYi Zen Hei",
+    "UnDotum", "Baekmuk Gulim", "Unifont",
+)  # fmt: skip
+
+
+@cache
+def fonts(family: str) -> list[str]:
+    """The names of a font and of all that may stand in for it, where it lacks letters.
+
+    Args:
+        family: the font, such as ``"monospace"`` or ``"sans-serif"``.
+
+    Returns:
+        It, and behind it those installed that have Korean, Chinese or Japanese letters: for
+        ``matplotlib.rcParams["font.family"]``.
+    """
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    if not installed & {*FONTS}:  # Matplotlib keeps a list, in which those installed since are not
+        known = {font.fname for font in font_manager.fontManager.ttflist}
+        for path in {*font_manager.findSystemFonts()} - known:
+            with suppress(RuntimeError, OSError, ValueError):  # one that it cannot read
+                font_manager.fontManager.addfont(path)
+        installed = set(font_manager.get_font_names())
+    return [family, *(font for font in FONTS if font in installed)]
 
 
 def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None) -> None:
@@ -154,7 +187,8 @@ def text_by_unit(
     """Draw a text, each letter on the colour of a unit after reading it, blue to red for -1 to 1.
 
     The letters are as large as their cells. A figure 8 inches wide has room for 80 characters in a
-    line, if it is 0.2 inches high for each line.
+    line, if it is 0.2 inches high for each line. Letters that the monospaced font lacks are taken from
+    `fonts`; where no font has them, Matplotlib warns, and draws boxes.
 
     Args:
         ax: where to draw.
@@ -183,9 +217,10 @@ def text_by_unit(
     cells = np.full((len(rows), max(map(len, rows))), np.nan)
     is_cell = np.arange(cells.shape[1]) < np.array([[len(row)] for row in rows])
     cells[is_cell] = values
-    image = ax.imshow(cells, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect=CELL[1] / CELL[0])
+    cell = WIDE if any(unicodedata.east_asian_width(letter) in "WF" for letter in text) else CELL[0]
+    image = ax.imshow(cells, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect=CELL[1] / cell)
 
-    font = FontProperties(family="monospace")
+    font = FontProperties(family=fonts("monospace"))
     shown = {letter: {"\n": "↵", "\t": "→"}.get(letter, letter) for letter in set(text) - {" "}}
     glyphs = {letter: TextPath((0, 0), shown[letter], size=1, prop=font) for letter in shown}
     paths, colours = [], []
@@ -193,7 +228,7 @@ def text_by_unit(
         if letter == " ":
             continue
         place = (x - 0.5, y + 0.5 - DESCENT / CELL[1])
-        corners = glyphs[letter].vertices / (CELL[0], -CELL[1]) + place
+        corners = glyphs[letter].vertices / (cell, -CELL[1]) + place
         paths.append(Path(corners, glyphs[letter].codes))
         dark = abs(value) > 0.6 * limit
         colours.append(("white" if dark else "black", 0.5 if letter in "\n\t" else 1.0))

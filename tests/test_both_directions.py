@@ -7,7 +7,7 @@ from itertools import chain, product
 
 import numpy as np
 import pytest
-from helpers import ROOT, run, run_example
+from helpers import run_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -241,13 +241,50 @@ def test_lines_are_letters_and_spaces_and_nothing_else(spaces):
         (b"", ["--steps", "0"], "argument --steps: got 0, want 1 or more"),
     ],
 )
-def test_mistakes_are_named_in_one_line(content, arguments, message, tmp_path):
+def test_mistakes_are_named_in_one_line(
+    content, arguments, message, example, tmp_path, monkeypatch, capsys
+):
     if content is not None:
         (tmp_path / "text.txt").write_bytes(content)
-    script = ROOT / "examples" / "both_directions.py"
-    done = run(script, "--text", "text.txt", *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["both_directions.py", "--text", "text.txt", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        example("both_directions").main()
+    stdout, stderr = capsys.readouterr()
+    assert ended.value.code == 2
+    assert message in stderr
+    assert len(stderr.splitlines()) == 1
+    assert stdout == ""
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_line_of_the_picture_is_one_of_the_text(example, tmp_path, monkeypatch):
+    program = example("both_directions")
+
+    def line(*arguments):
+        monkeypatch.setattr("sys.argv", ["both_directions.py", "--out", str(tmp_path), *arguments])
+        return program.parse_arguments()[0].line
+
+    text = tmp_path / "text.txt"
+    seen, kept = "그는 학교에 갔다\n" * 135, "우리는 늦게 집으로 돌아왔다\n" * 14 + "비가 왔다\n"
+    text.write_text(seen + kept, "utf-8")
+    assert line("--text", str(text)) == "우리는 늦게 집으로 돌아왔다"
+    assert line("--text", str(text), "--line", "To be, or not") == "to be or not"
+    monkeypatch.setattr(program.spaces, "read", lambda name: ["to be"] * 100)
+    assert line() == program.LINE
+
+
+@pytest.mark.parametrize(
+    ("late", "says"),
+    [
+        (0.75, ", 75% of the way: what"),
+        (0.95, ", more than all of the way: what"),
+        (0.55, "0.550."),
+    ],
+)
+def test_share_of_the_way_is_none_beyond_all_of_it(late, says, example, capsys):
+    report = example("both_directions_report")
+    f1 = {report.ONE: 0.5, "one, 4 letters late": late, report.TWO: 0.833, report.LIKELIEST: 0.9}
+    scores = {name: report.Score(0.5, 0.5, value, 0.1) for name, value in f1.items()}
+    report.tell_scores(scores, dict.fromkeys([*f1][:3], 1000))
+    assert says in capsys.readouterr().out

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import threading
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -377,6 +378,20 @@ def test_korean_letters_are_drawn_or_boxed_without_a_warning(command_line, tmp_p
     command_line.save(figure, tmp_path / "korean.png")
     assert capsys.readouterr().err == ""
     assert (tmp_path / "korean.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_letters_that_no_font_has_are_told_in_one_line(command_line, tmp_path, capsys):
+    figure = command_line.new_figure(2, 1)
+    figure.subplots().set_title("a\U0010fffdb\U0010fffc")  # of nobody
+    command_line.save(figure, tmp_path / "boxes.png")
+    said, picture = capsys.readouterr().out.splitlines()
+    assert said.startswith(
+        "boxes in the picture stand for letters that no font here has: \U0010fffc"
+    )
+    assert "fonts-noto-cjk" in said
+    assert picture.startswith("picture: ")
+    with pytest.warns(DeprecationWarning, match="other"), command_line.boxes_told():
+        warnings.warn("other", DeprecationWarning, stacklevel=1)
 
 
 @pytest.mark.parametrize(

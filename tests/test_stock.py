@@ -356,6 +356,38 @@ def test_lag_in_words(days, best, words, report):
     assert report.lag_in_words(report.Lag(days, correlations, 0.2)).startswith(words)
 
 
+def test_repeats_yesterday_only_what_does(report):
+    weak = report.Lag(1, np.array([0.0, 0.17, *np.zeros(9)]), 0.1)
+    assert report.lag_in_words(weak).endswith("(correlation 0.17, on the same day 0.00).")
+
+
+def test_pictures_show_the_numbers(report, rng):
+    from matplotlib.figure import Figure
+
+    days, close = np.arange(1, 121), 50 + rng.normal(size=120).cumsum()
+    close[100] = 99  # of the test days, higher than any before
+    fitted, predicted = close[7:80] + 1, close[80:] + 2
+    judged = report.judge(predicted, close[80:], close[79:-1])
+    figure = Figure()
+    report.draw(figure, days, close, fitted, predicted, judged, "title", "won")
+    above, below = ({line.get_label(): line for line in ax.lines} for ax in figure.axes)
+
+    def shows(line, x, y):
+        assert np.array_equal(line.get_xdata(), x)
+        assert np.array_equal(line.get_ydata(), y)
+
+    shows(above["price"], days, close)
+    shows(above["prediction, training days"], days[7:80], fitted)
+    shows(above["prediction, test days"], days[80:], predicted)
+    assert set(above["here the test begins"].get_xdata()) == {81}
+    assert set(above["highest training price"].get_ydata()) == {close[:80].max()}
+    shows(below["price"], days[80:], close[80:])
+    shows(below["prediction"], days[80:], predicted)
+    shows(below[report.PERSISTENCE], days[80:], close[79:-1])
+    assert len(above) == 5
+    assert len(below) == 3
+
+
 # ---- how it learns ---------------------------------------------------------------------------------
 
 

@@ -468,3 +468,23 @@ def test_why_tells_the_slide_s_version_from_the_one_that_learns(why, tmp_path):
     assert rows[why.NO_MEMORY] > 0.7
     ways = (why.LOWER_RATE, why.NEW_UNITS, why.NO_MEMORY)
     assert why.what_holds(*(rows[way] >= 0.5 for way in ways)) in stdout
+
+
+def test_pictures_show_the_numbers(example, task, prices):
+    from matplotlib.figure import Figure
+
+    pictures = example("stock_csv_pictures")
+    t = task.make_task(prices, "today")
+    closes, units, shares = Figure().subplots(1, 3)
+    pictures.draw_closes(closes, t, t.close + 1, "today")
+    drawn = {line.get_label(): line.get_ydata() for line in closes.lines}
+    for label, want in (("true close", t.close), ("network", t.close + 1)):
+        assert np.array_equal(drawn[label], want)
+    assert np.array_equal(drawn[task.NAIVE["today"]], t.naive)
+    h = np.linspace(-1, 1, 40).reshape(4, 10)
+    pictures.draw_units(units, h)
+    assert np.array_equal(units.images[0].get_array(), h)
+    assert pictures.saturated(np.array([[0.5, -0.995], [1.0, 0.2]])) == 0.5
+    pictures.draw_shares(shares, {"a": [0.1, 0.9, 0.8], "b": [-7.0]})
+    assert [line.get_xdata().tolist() for line in shares.lines[:4:2]] == [[0.1, 0.9, 0.8], [-1]]
+    assert [line.get_xdata() for line in shares.lines[1:4:2]] == [[0.8], [-1]]

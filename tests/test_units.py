@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import combinations, product
 
 import numpy as np
@@ -390,3 +391,49 @@ def test_losses_in_bits_stand_on_the_right():
     assert each.get_color() == mean.get_color() != validation.get_color()
     assert each.get_linewidth() < mean.get_linewidth() == validation.get_linewidth()
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(curves)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """A function that makes Matplotlib list fonts of these names, and find no others."""
+    from matplotlib import font_manager
+
+    def install(*names):
+        plot.fonts.cache_clear()
+        monkeypatch.setattr(font_manager, "get_font_names", lambda: list(names))
+        monkeypatch.setattr(font_manager, "findSystemFonts", list)
+
+    yield install
+    plot.fonts.cache_clear()
+
+
+def test_fonts_are_those_installed_that_have_more_letters(installed):
+    installed("DejaVu Sans Mono", "Malgun Gothic", "NanumGothicCoding")
+    assert plot.fonts("monospace") == ["monospace", "NanumGothicCoding", "Malgun Gothic"]
+    installed("DejaVu Sans Mono")
+    assert plot.fonts("sans-serif") == ["sans-serif"]
+
+
+def test_font_that_was_installed_since_matplotlib_has_looked_is_found(installed, monkeypatch):
+    from matplotlib import font_manager
+
+    names = ["DejaVu Sans"]
+    installed()
+    monkeypatch.setattr(font_manager, "get_font_names", lambda: names)
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["new/D2Coding.ttf"])
+    monkeypatch.setattr(
+        font_manager.fontManager, "addfont", lambda path: names.append("D2Coding"), raising=True
+    )
+    assert plot.fonts("monospace") == ["monospace", "D2Coding"]
+
+
+def test_cells_are_wide_enough_for_korean_letters():
+    aspects = []
+    for text in ("to be", "to 가!"):
+        ax = Figure().subplots()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # where no font has them
+            plot.text_by_unit(ax, text, np.zeros(5))
+        aspects.append(ax.get_aspect())
+        assert max(path.vertices[:, 0].max() for path in ax.collections[0].get_paths()) < 4.6
+    assert aspects == pytest.approx([1.17 / 0.602, 1.17])
