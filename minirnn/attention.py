@@ -139,9 +139,10 @@ def _floats(name: str, value: Any, shape: tuple[Any, ...]) -> Array:
     """Return `value` if it is an array of this shape of floating-point numbers."""
     if not hasattr(value, "ndim"):
         raise TypeError(f"{name}: got {type(value).__name__}, want an array (forward gives a pair)")
-    if checks.of_shape(name, value, shape).dtype.kind not in "fc":
-        raise TypeError(f"{name}: got {value.dtype}, want floating-point numbers")
-    return value
+    array = checks.of_shape(name, checks.an_array(name, value), shape)
+    if array.dtype.kind not in "fc":
+        raise TypeError(f"{name}: got {array.dtype}, want floating-point numbers")
+    return array
 
 
 def _memory(memory: Any, queries: Array, backend: Backend) -> Array:

@@ -7,11 +7,12 @@ looked at only where that does not make a device wait: on the host, or when `che
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import layout
 from .backend import Array, Backend, State, array_module, backend_of, kind, to_host
 
 
@@ -122,14 +123,16 @@ def an_array(name: str, value: Any) -> Array:
     return array
 
 
-def of_shape(name: str, array: Array, shape: tuple[Any, ...]) -> Array:
+def of_shape(
+    name: str, array: Array, shape: tuple[Any, ...], hint: Callable[[], str] = str
+) -> Array:
     """Return `array` if its shape is `shape`, in which letters stand for any size."""
     fits = len(array.shape) == len(shape)
     for got, want in zip(array.shape, shape, strict=False):
         fits = fits and (got == want or isinstance(want, str))
     if not fits:
         wanted = ", ".join(str(want) for want in shape)
-        raise ValueError(f"{name}: got shape {array.shape}, want ({wanted})")
+        raise ValueError(f"{name}: got shape {array.shape}, want ({wanted}){hint()}")
     return array
 
 
@@ -165,13 +168,8 @@ def columns_or_tokens(
     """Return `value` if it is (*time, D, N), or (*time, N) integers; it has not been cast yet."""
     array = on_device(name, value, backend)
     columns = ", ".join((*time, str(D), "N"))
-    if array.ndim == 3 and array.shape[1] != D and array.shape[2] == D:
-        raise ValueError(
-            f"{name}: got shape {array.shape}, want ({columns}); "
-            f"if this is (N, T, {D}), hand over {name}.transpose(1, 2, 0)"
-        )
     if array.ndim == len(time) + 2:
-        return of_shape(name, array, (*time, D, "N"))
+        return of_shape(name, array, (*time, D, "N"), lambda: layout.of_input(name, array.shape, D))
     if array.ndim != len(time) + 1:
         ids = ", ".join((*time, "N")) if time else "N,"
         raise ValueError(
@@ -255,9 +253,15 @@ def castable(name: str, value: Any, like: Any) -> Array:
         ValueError: another shape.
         TypeError: complex numbers for real ones, text for numbers.
     """
-    array = of_shape(name, value if hasattr(value, "dtype") else np.asarray(value), like.shape)
+    on_host = array_module(value) is np
+    array = of_shape(name, to_host(value, name) if on_host else value, like.shape)
     if not np.can_cast(array.dtype, like.dtype, "same_kind"):
         raise TypeError(f"{name}: got {array.dtype}, want {np.dtype(like.dtype)}")
+    if on_host and array.dtype != like.dtype:
+        with np.errstate(over="ignore"):
+            lost = np.isinf(array.astype(like.dtype)) & np.isfinite(array)
+        if lost.any():
+            raise ValueError(f"{name}: got {array[lost][0]}, which {like.dtype} cannot hold")
     return array
 
 
@@ -275,7 +279,7 @@ def mapping(name: str, values: Any) -> None:
 
 
 def saved_values(name: str, values: Any, own: Mapping[str, Any], strict: bool = True) -> Unmatched:
-    """Raise an error unless `values` are fit for what is there under their names.
+    """Raise an error unless `values` are finite, and fit for what is there under their names.
 
     If `strict`, they have to have just the names of `own`. Returns what only one of them has.
     """
@@ -285,5 +289,7 @@ def saved_values(name: str, values: Any, own: Mapping[str, Any], strict: bool = 
     if strict and (missing or unknown):
         raise ValueError(f"{name}: missing {missing}, unknown {unknown}")
     for key in own.keys() & values.keys():
-        castable(f"{name}[{key!r}]", values[key], own[key])
+        array = castable(f"{name}[{key!r}]", values[key], own[key])
+        if array_module(array) is np:  # (a device would have to be waited for)
+            finite(f"{name}[{key!r}]", array)
     return Unmatched(missing, unknown)

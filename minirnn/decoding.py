@@ -150,7 +150,7 @@ def _check(start: Array, stop: int, length: int, min_length: int) -> tuple[Backe
     checks.whole_number("length", length)
     if checks.whole_number("min_length", min_length, least=0) > length:
         raise ValueError(f"min_length: got {min_length}, want length = {length} or less")
-    backend, read = backend_of(start), to_host(start)
+    backend, read = backend_of(start), to_host(start, "start")
     if read.dtype.kind not in "iu":
         raise TypeError(f"start: got {read.dtype}, want integers")
     return backend, checks.of_shape("start", read, ("N",))
@@ -158,7 +158,9 @@ def _check(start: Array, stop: int, length: int, min_length: int) -> tuple[Backe
 
 def _log_probabilities(scores: Array, columns: int, stop: int, too_early: bool) -> Host:
     """log softmax(scores), (K, columns), on the host; -inf for `stop` if that is `too_early`."""
-    values: Host = checks.of_shape("scores of step", to_host(scores), ("K", columns))
+    values: Host = checks.of_shape(
+        "scores of step", to_host(scores, "scores of step"), ("K", columns)
+    )
     if stop >= len(values):
         raise ValueError(f"stop: got {stop}, want 0 to {len(values) - 1}, a token that has a score")
     values = checks.real_numbers("scores of step", values, np.dtype(np.float64))

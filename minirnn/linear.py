@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import checks
+from . import checks, layout
 from .backend import Array, Rng, array_module, generator, get_backend, on_its_device
 from .embedding import Embedding
 from .init import check_scheme, draw
@@ -78,8 +78,10 @@ class Linear(StatelessLayer):
             ValueError, TypeError: `x` has another shape, is elsewhere, or does not hold real numbers.
         """
         x = checks.on_device("x", x, self.backend)
-        shape = (self.input_size, "N") if x.ndim == 2 else ("T", self.input_size, "N")
-        x = checks.real_numbers("x", checks.of_shape("x", x, shape), self._V.data.dtype)
+        H = self.input_size
+        shape = (H, "N") if x.ndim == 2 else ("T", H, "N")
+        checks.of_shape("x", x, shape, lambda: layout.of_input("x", x.shape, H))
+        x = checks.real_numbers("x", x, self._V.data.dtype)
         xp, T, N = array_module(x), 1 if x.ndim == 2 else len(x), x.shape[-1]
         own_arrays = [p.data for p in self.parameters()]
         X = xp.empty((self.input_size, T * N), x.dtype)  # a copy of x, with time beside the batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import checks
+from . import checks, layout
 from .backend import CPU, Array, array_module, backend_of, on_its_device
 from .kernels.elementwise import one_kernel
 
@@ -17,7 +17,7 @@ def softmax_cross_entropy(
     """Negative log-likelihood of the targets under softmax(scores), in nats: Σ w·nll / Σ w.
 
     Args:
-        scores: (T, K, N) or (K, N).
+        scores: (T, K, N) or (K, N); not probabilities, as the softmax is taken here.
         targets: integers in [0, K), (T, N) or (N,).
         weights: like `targets`, 0 or more; None is 1 everywhere. Where the weight is 0, neither the
             score nor the target is looked at: this is how padding is left out.
@@ -35,6 +35,7 @@ def softmax_cross_entropy(
         raise TypeError(
             f"scores: got {type(scores).__name__}, want an array (forward gives a pair)"
         )
+    scores = checks.an_array("scores", scores)
     xp = array_module(scores)
     if scores.ndim not in (2, 3):
         raise ValueError(f"scores: got shape {scores.shape}, want (T, K, N) or (K, N)")
@@ -42,7 +43,8 @@ def softmax_cross_entropy(
     backend = backend_of(scores)
     targets = checks.on_device("targets", targets, backend)
     if targets.shape != shape:
-        raise ValueError(f"targets: got shape {targets.shape}, want {shape}")
+        of_layout = layout.of_targets("targets", targets.shape, scores.shape)
+        raise ValueError(f"targets: got shape {targets.shape}, want {shape}{of_layout}")
     if scores.dtype.kind not in "fc":
         raise TypeError(f"scores: got {scores.dtype}, want floating-point numbers")
     used = None
@@ -107,7 +109,8 @@ def _gradient(p: Array, total: Array, w: Any, rows: Array, targets: Array) -> No
 def _shares(weights: Array, shape: tuple[int, ...], like: Array) -> tuple[Array, Array]:
     """w / Σ w, of the real dtype of `like` and where it is, and where w is not 0; zero if all are."""
     xp, real = array_module(like), like.real.dtype
-    w = checks.of_shape("weights", checks.on_device("weights", weights, backend_of(like)), shape)
+    w = checks.on_device("weights", weights, backend_of(like))
+    checks.of_shape("weights", w, shape, lambda: layout.of_weights(w.shape, like.shape))
     w = checks.real_numbers("weights", w, real)
     checks.not_negative("weights", w)
     used, least = w != 0, xp.finfo(real).tiny
@@ -138,10 +141,16 @@ def mse(pred: Array, target: Array, weights: Array | None = None) -> tuple[Any, 
     """
     if not hasattr(pred, "shape"):
         raise TypeError(f"pred: got {type(pred).__name__}, want an array (forward gives a pair)")
+    pred = checks.an_array("pred", pred)
     xp = array_module(pred)
     target = checks.on_device("target", target, backend_of(pred))
     if pred.shape != target.shape:
-        raise ValueError(f"target: got shape {target.shape}, want that of pred, {pred.shape}")
+        of_layout = layout.of_target("target", target.shape, pred.shape)
+        raise ValueError(
+            f"target: got shape {target.shape}, want that of pred, {pred.shape}{of_layout}"
+        )
+    if target.dtype.kind not in ("fiubc" if pred.dtype.kind == "c" else "fiub"):
+        raise TypeError(f"target: got {target.dtype}, want real numbers")
     if not pred.size:
         raise ValueError(f"pred: got shape {pred.shape}, which has no elements to average over")
     if pred.dtype.kind not in "fc":

@@ -213,7 +213,9 @@ class Layer(Passing):
             parameter's: ``missing_keys`` and ``unexpected_keys``, as in PyTorch.
 
         Raises:
-            ValueError: a shape differs; if `strict`, a name is missing or unknown.
+            ValueError: a shape differs; a value is NaN or infinite, or would be in the parameter's dtype
+                (where values are on a device, that is not looked at); if `strict`, a name is missing or
+                unknown.
             TypeError: values that are not real numbers.
         """
         own = self.named_parameters()

@@ -161,9 +161,17 @@ def states_over_time(
         above: what came out, written above it.
         title: of the picture.
         units: names of the units; None numbers them.
+
+    Raises:
+        ValueError: `h` is not (T, H), or there are more or fewer words than steps, names than units.
+        TypeError: `h` is no array.
     """
-    values = to_host(h).T
+    values = checks.of_shape("h", to_host(h, "h"), ("T", "H")).T
     H, T = values.shape
+    named = {"below": (below, T), "above": (above, T), "units": (units or range(H), H)}
+    for name, (words, size) in named.items():
+        if len(words) != size:
+            raise ValueError(f"{name}: got {len(words)}, want {size} for h of shape ({T}, {H})")
     limit = max(1.0, float(np.abs(values).max(initial=0)))
     image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     for unit in range(H):
@@ -199,17 +207,19 @@ def text_by_unit(
 
     Raises:
         ValueError: no text; `activity` is not (n,), or not finite; `width` is below 1.
-        TypeError: `width` is not an integer; `activity` does not hold numbers.
+        TypeError: `text` is not a str; `width` is not an integer; `activity` does not hold numbers.
     """
     from matplotlib.collections import PathCollection
     from matplotlib.font_manager import FontProperties
     from matplotlib.path import Path
     from matplotlib.textpath import TextPath
 
+    if not isinstance(text, str):
+        raise TypeError(f"text: got {type(text).__name__}, want a str")
     if not text:
         raise ValueError("text: got '', want one character or more")
     checks.whole_number("width", width)
-    values = checks.of_shape("activity", to_host(activity), (len(text),))
+    values = checks.of_shape("activity", to_host(activity, "activity"), (len(text),))
     checks.finite("activity", values)
     limit = max(1.0, float(np.abs(values).max()))
     cut = rf"[^\n]{{0,{width}}}\n|[^\n]{{1,{width}}}(?:(?<= )|\Z)|[^\n]{{{width}}}"

@@ -121,7 +121,8 @@ def rank_units(h: Array, features: Mapping[str, Array], best: int = 3) -> list[U
         TypeError: what is not real numbers.
     """
     best = checks.whole_number("best", best)
-    values = checks.of_shape("h", to_host(h), ("T", "units"))
+    checks.mapping("features", features)
+    values = checks.of_shape("h", to_host(h, "h"), ("T", "units"))
     if values.dtype.kind not in "fiub":
         raise TypeError(f"h: got {values.dtype}, want real numbers")
     checks.finite("h", values)
@@ -129,7 +130,7 @@ def rank_units(h: Array, features: Mapping[str, Array], best: int = 3) -> list[U
     names, early, late = [], [], []
     for name, given in features.items():
         label = f"features[{name!r}]"
-        feature = checks.of_shape(label, to_host(given), (len(values),))
+        feature = checks.of_shape(label, to_host(given, label), (len(values),))
         feature = checks.real_numbers(label, feature, np.dtype(np.float64))
         checks.finite(label, feature)
         if len(np.unique(feature[:half])) > 1 and len(np.unique(feature[half:])) > 1:

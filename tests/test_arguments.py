@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
+from helpers import same_bits
 
 import minirnn as mr
-from minirnn import data
+from minirnn import data, units
+from minirnn.ngram import NGram
 
 T, D, H, N, K = 5, 3, 4, 2, 6
 RNG = np.random.default_rng(0)
@@ -18,7 +23,6 @@ LANGUAGE, PAIRS = mr.LanguageModel(K, H, dropout=0.5, rng=0), mr.EncoderDecoder(
 YS, STATE, CACHE = RNN.forward(X)
 SCORES, OUT_CACHE = OUT.forward(YS)
 PREDICTED = np.ascontiguousarray(YS)
-SCALER = data.MinMaxScaler.fit(X[:, :, 0])
 
 
 # ----------------------------------------------------------------------- seeds for generators
@@ -75,3 +79,129 @@ def test_text_is_no_switch(name):
         assert call(value)
     for value in (False, np.False_, 0):
         assert not call(value)
+
+
+# ------------------------------------------------------------------------------------- arrays
+
+
+class Tensor:
+    """As a tensor of PyTorch behaves of which gradients are wanted."""
+
+    def __init__(self, values: Any) -> None:
+        self.dtype, self.shape, self.ndim = "torch.float32", values.shape, values.ndim
+
+    def detach(self) -> None:
+        raise AssertionError("to be called by the user")
+
+    def __array__(self, *_: Any, **__: Any) -> None:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+def loaded(value: Any) -> Any:
+    layer = mr.Linear(H, K, rng=0)
+    layer.load_state_dict({"V": value, "b": np.zeros((K, 1))})
+    return layer.state_dict()["V"]
+
+
+def assigned(value: Any) -> Any:
+    p = mr.Linear(H, K, rng=0).parameters()[0]
+    p.data = value
+    return p.data.copy()
+
+
+NGRAM = NGram(TOKENS[:, 0], K, 2)
+ATTENTION, LENGTHS, SERIES = mr.Attention(), np.array([3, 5]), RNG.normal(size=(9, D))
+SCALER = data.MinMaxScaler.fit(SERIES)
+WEIGHTS, FEATURE = np.ones((T, N)), np.arange(T) % 2
+MEMORY = PREDICTED.copy()
+ARRAYS = {  # by the argument's name: something that fits, and a call with it in its place
+    "x": (X, lambda v: RNN.forward(v)[0]),
+    "x, tokens": (TOKENS, lambda v: TEXT.forward(v)[0]),
+    "x_t": (X[0], lambda v: RNN.step(v)[0]),
+    "state h": (STATE[0], lambda v: RNN.forward(X, (v,))[0]),
+    "lengths": (LENGTHS, lambda v: RNN.forward(X, lengths=v)[0]),
+    "dys": (PREDICTED, lambda v: RNN.backward(CACHE, v)[0]),
+    "dstate h": (STATE[0], lambda v: RNN.backward(CACHE, None, (v,))[0]),
+    "dh": (YS[-1], lambda v: RNN.last_backward(v)[0]),
+    "x, linear": (PREDICTED, lambda v: OUT.forward(v)[0]),
+    "dy": (SCORES, lambda v: OUT.backward(OUT_CACHE, v)),
+    "x, embedding": (TOKENS, lambda v: EMBEDDING.forward(v)[0]),
+    "x, one-hot": (TOKENS, lambda v: mr.OneHot(K).forward(v)[0]),
+    "x, dropout": (X, lambda v: DROPOUT.forward(v, np.random.default_rng(0))[0]),
+    "x, nothing dropped": (X, lambda v: DROPOUT.forward(v)[0]),
+    "x, activation": (X, lambda v: TANH.forward(v)[0]),
+    "x, layers": (PREDICTED, lambda v: mr.Sequential(TANH, OUT).forward(v)[0]),
+    "tokens": (TOKENS, lambda v: LANGUAGE.forward(v)[0]),
+    "source": (TOKENS, lambda v: PAIRS.forward(v, TOKENS)[0]),
+    "inputs": (TOKENS, lambda v: PAIRS.forward(TOKENS, v)[0]),
+    "ids": (TOKENS[:, 0], lambda v: LANGUAGE.evaluate(v)),
+    "queries": (PREDICTED, lambda v: ATTENTION.forward(v, MEMORY)[0]),
+    "memory": (MEMORY, lambda v: ATTENTION.forward(PREDICTED, v)[0]),
+    "scores": (SCORES, lambda v: mr.softmax_cross_entropy(v, TOKENS)[1]),
+    "targets": (TOKENS, lambda v: mr.softmax_cross_entropy(SCORES, v)[1]),
+    "weights": (WEIGHTS, lambda v: mr.softmax_cross_entropy(SCORES, TOKENS, v)[1]),
+    "pred": (PREDICTED, lambda v: mr.mse(v, MEMORY)[1]),
+    "target": (MEMORY, lambda v: mr.mse(PREDICTED, v)[1]),
+    "scores, sampling": (SCORES[0], lambda v: mr.next_token_probabilities(v)),
+    "prompt": (TOKENS[0], lambda v: next(mr.generate(LANGUAGE.step, v, 0))),
+    "start": (TOKENS[0], lambda v: mr.greedy_search(LANGUAGE.step, None, v, 0, 2)),
+    "values['V']": (OUT.state_dict()["V"], loaded),
+    "V": (OUT.state_dict()["V"], assigned),
+    "array": (X, mr.to_host),
+    "array, to a device": (X, lambda v: mr.to_device(v, "cpu")),
+    "h": (YS[:, :, 0], lambda v: units.rank_units(v, {"even": FEATURE})),
+    "features['even']": (FEATURE, lambda v: units.rank_units(YS[:, :, 0], {"even": v})),
+    "ids, n-grams": (TOKENS[:, 0], lambda v: NGRAM.nll(v)),
+    "x, time_first": (X, data.time_first),
+    "ys": (X, data.batch_first),
+    "sequences[1]": (TOKENS[:, 0], lambda v: data.pad([TOKENS[:2, 0], v])[0]),
+    "lengths, steps": (LENGTHS, lambda v: data.real_steps(v, T)),
+    "tokens, one_hot": (TOKENS, lambda v: data.one_hot(v, K)),
+    "features": (SERIES, lambda v: data.windows(v, SERIES, 3)[0]),
+    "targets, windows": (SERIES, lambda v: data.windows(SERIES, v, 3)[1]),
+    "rows": (SERIES, lambda v: data.chronological_split(v, 0.5)[1]),
+    "rows, fit": (SERIES, lambda v: data.MinMaxScaler.fit(v).low),
+    "rows, transform": (SERIES, lambda v: SCALER.transform(v)),
+    "rows, inverse": (SERIES, lambda v: SCALER.inverse(v)),
+    "ids, streams": (TOKENS[:, 0], lambda v: data.Streams(v, 1, 2).window(0)[0]),
+    "ids, decode": (TOKENS[:, 0], lambda v: data.Vocabulary("abcdef").decode(v)),
+    "n": (X, lambda v: next(data.batches(v, N, np.random.default_rng(0)))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ARRAYS)
+def test_masks_text_and_foreign_tensors_are_refused_by_name(key):
+    fits, call = ARRAYS[key]
+    name = re.escape(key.partition(",")[0])
+    with pytest.raises(TypeError, match=rf"^{name}: got a masked array, whose mask would be lost"):
+        call(np.ma.masked_array(fits, np.zeros(fits.shape, bool)))
+    with pytest.raises(TypeError, match=rf"^{name}: .*requires grad.*\.detach\(\)"):
+        call(Tensor(fits))
+    with pytest.raises(TypeError, match=rf"^{name}: got (str|'the cat sat')"):
+        call("the cat sat")
+    if (
+        fits.ndim > 1 and len(fits) > 1 and key not in ("scores", "pred", "queries")
+    ):  # which want arrays
+        with pytest.raises(ValueError, match=rf"^{name}: .*unequal shapes"):
+            call([row[: len(row) - k].tolist() for k, row in enumerate(fits)])
+
+
+@pytest.mark.parametrize("key", ARRAYS)
+def test_what_holds_the_same_numbers_is_taken_alike(key):
+    """Whatever the order in memory or of bytes, read-only, and integers of any size."""
+    fits, call = ARRAYS[key]
+    expected = np.asarray(call(fits.copy()))
+    read_only = fits.copy()
+    read_only.flags.writeable = False
+    strided = np.repeat(fits, 2, axis=-1)[..., ::2]
+    swapped = fits.astype(fits.dtype.newbyteorder())
+    forms = [read_only, strided, swapped, np.asfortranarray(fits)]
+    if fits.dtype.kind == "i":
+        forms += [fits.astype(kind) for kind in ("u1", "u8", "i2")]
+    for form in forms:
+        got = np.asarray(call(form))
+        np.testing.assert_array_equal(got, expected, err_msg=f"{form.dtype} {form.strides}")
+
+
+def test_the_cases_are_what_fits():
+    assert same_bits(RNN.forward(X.astype("f8"))[0], YS)  # cast to the dtype of the network

@@ -66,7 +66,7 @@ data.Streams: remainder=False
 data.Vocabulary: level='char'
 data.Vocabulary.build: level='char', limit=None
 data.batches: rng=None, drop_last=False
-data.chronological_split: overlap=0
+data.chronological_split: overlap=0, axis=None
 data.one_hot: dtype='float32'
 data.pad: value=0
 data.read_text: pattern='*'

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from ..backend import to_host
 
 Values = np.ndarray[Any, Any]
 
@@ -32,14 +33,17 @@ def windows(features: Values, targets: Values, T: int, ahead: int = 1) -> tuple[
 
     Raises:
         ValueError: there are fewer than T + ahead rows; features and targets differ in length.
-        TypeError: `T` or `ahead` is not an integer.
+        TypeError: `T` or `ahead` is not an integer; features that are not real numbers.
     """
-    features, targets = np.asarray(features), np.asarray(targets)
+    T, ahead = checks.whole_number("T", T), checks.whole_number("ahead", ahead, 0)
+    features, targets = to_host(features, "features"), to_host(targets, "targets")
     checks.of_shape("features", features, ("n", "D"))
+    if features.dtype.kind not in "fiub":
+        raise TypeError(f"features: got {features.dtype}, want real numbers")
     if targets.ndim not in (1, 2) or len(targets) != len(features):
         n = len(features)
         raise ValueError(f"targets: got shape {targets.shape}, want ({n},) or ({n}, K)")
-    least = checks.whole_number("T", T) + checks.whole_number("ahead", ahead, 0)
+    least = T + ahead
     if len(features) < least:
         raise ValueError(
             f"features: got {len(features)} rows, want {least} or more for windows of {T} and a "
@@ -50,30 +54,48 @@ def windows(features: Values, targets: Values, T: int, ahead: int = 1) -> tuple[
     return x.copy(), targets[least - 1 :].T.copy()
 
 
-def chronological_split(rows: Values, share: float, overlap: int = 0) -> tuple[Values, Values]:
+def chronological_split(
+    rows: Values, share: float, overlap: int = 0, axis: int | None = None
+) -> tuple[Values, Values]:
     """The earlier rows, and the later ones.
 
     Args:
-        rows: (n, …), in the order of time.
+        rows: (n,) or (n, D), in the order of time; or, with `axis`, any array.
         share: of the rows that go into the earlier part, rounded down, in (0, 1).
         overlap: the later part begins so many rows earlier, so that windows of `overlap` rows have
             their first target right after the cut.
+        axis: where the rows are: None is the first axis of (n,) and (n, D). Of windows (T, D, N) and of
+            their targets (K, N) it is -1, the last; without it, (K, N) is cut as if it were (n, D).
 
     Raises:
-        ValueError: a part would be empty, or the earlier part is shorter than the overlap.
-        TypeError: `share` is not a number, or `overlap` not an integer.
+        ValueError: a part would be empty, or the earlier part is shorter than the overlap; three axes
+            or more without `axis`.
+        TypeError: `share` is not a number, `overlap` or `axis` not an integer; several arrays.
     """
-    rows = np.asarray(rows)
+    if isinstance(rows, tuple) and any(np.ndim(part) for part in rows):
+        raise TypeError("rows: got a tuple of arrays, want one array; split each by itself")
+    rows, overlap = to_host(rows, "rows"), checks.whole_number("overlap", overlap, 0)
+    if axis is None:
+        if rows.ndim not in (1, 2):
+            raise ValueError(
+                f"rows: got shape {rows.shape}, want (n,) or (n, D); of windows (T, D, N) want axis=-1"
+            )
+        axis = 0
+    axis = checks.whole_number("axis", axis, -rows.ndim)
+    if axis >= rows.ndim:
+        raise ValueError(f"axis: got {axis}, want less than {rows.ndim}, the axes of rows")
     if checks.fraction("share", share) == 0:
         raise ValueError(f"share: got {share}, want a number in (0, 1)")
-    cut = int(len(rows) * np.nextafter(share, 1))  # 0.29 of 100 is 29, not 28.999999999999996
-    least = max(1, checks.whole_number("overlap", overlap, 0))
-    if not least <= cut < len(rows):
+    n = rows.shape[axis]
+    cut = int(n * np.nextafter(share, 1))  # 0.29 of 100 is 29, not 28.999999999999996
+    least = max(1, overlap)
+    if not least <= cut < n:
         raise ValueError(
-            f"rows: got {len(rows)}, of which {share:g} are {cut}, "
+            f"rows: got {n}, of which {share:g} are {cut}, "
             f"want {least} or more before the cut and 1 or more after it"
         )
-    return rows[:cut], rows[cut - overlap :]
+    before = (slice(None),) * (axis % rows.ndim)
+    return rows[*before, :cut], rows[*before, cut - overlap :]
 
 
 @dataclass(frozen=True)
@@ -98,8 +120,9 @@ class MinMaxScaler:
 
         Raises:
             ValueError: no rows; NaN or infinity among them.
+            TypeError: what is not real numbers.
         """
-        rows = np.asarray(rows, float)
+        rows = checks.real_numbers("rows", to_host(rows, "rows"), np.dtype(float))
         if rows.ndim not in (1, 2) or not len(rows):
             raise ValueError(f"rows: got shape {rows.shape}, want (n, D) or (n,), n of 1 or more")
         checks.finite("rows", rows)
@@ -112,6 +135,7 @@ class MinMaxScaler:
 
         Raises:
             ValueError: `rows` has other columns than those that were fitted.
+            TypeError: what is not numbers.
         """
         return (self._columns(rows) - self.low) / self.span
 
@@ -120,11 +144,12 @@ class MinMaxScaler:
 
         Raises:
             ValueError: `rows` has other columns than those that were fitted.
+            TypeError: what is not numbers.
         """
         return self._columns(rows) * self.span + self.low
 
     def _columns(self, rows: Values) -> Values:
-        rows = np.asarray(rows)
-        if rows.shape[-1:] != self.low.shape and self.low.shape:
+        rows = checks.an_array("rows", to_host(rows, "rows"))
+        if self.low.shape and (rows.shape[-1:] != self.low.shape or rows.ndim > 2):
             raise ValueError(f"rows: got shape {rows.shape}, want (n, {len(self.low)}) as fitted")
         return rows
