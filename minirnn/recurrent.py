@@ -242,7 +242,7 @@ class Recurrent(Stack):
             )
         x_t = checks.columns_or_tokens("x_t", x_t, (), self.input_size, self.backend)
         if x_t.ndim == 1:
-            x_t = checks.tokens("x_t", x_t, self.input_size, None, look=False)
+            x_t = checks.tokens("x_t", x_t.copy(), self.input_size, None, look=False)
             x_t = OneHotColumns(x_t, self.input_size)
         else:
             x_t = checks.real_numbers("x_t", x_t, self.dtype)

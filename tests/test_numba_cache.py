@@ -246,8 +246,13 @@ def test_compiling_is_announced_once(capsys):
     assert re.fullmatch("minirnn: compiling .* about 20 s; `python -m minirnn.compile` .*\n", line)
 
 
-def test_no_word_where_there_is_no_standard_error(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)
+@pytest.mark.parametrize("error", [None, OSError, ValueError])
+def test_no_word_where_there_is_no_standard_error(error, monkeypatch):
+    class Closed:
+        def write(self, text):
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", error and Closed())
     numba_compile._say.__wrapped__()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,12 @@ def _signatures(number: Any) -> dict[Any, Any]:
 @cache
 def _say() -> None:
     """That it will take a while."""
-    if sys.stderr is not None:
-        print(
+    with suppress(
+        AttributeError, OSError, ValueError
+    ):  # there is no standard error, or it is closed
+        sys.stderr.write(
             "minirnn: compiling the scan for this machine takes about 20 s; "
-            "`python -m minirnn.compile` does it once, ahead",
-            file=sys.stderr,
-            flush=True,
+            "`python -m minirnn.compile` does it once, ahead\n"
         )
 
 
