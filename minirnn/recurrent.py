@@ -15,8 +15,6 @@ from .backend import Array, Draws, Rng, State, generator, get_backend, on_its_de
 from .cache import Cache, directions
 from .cells import Cell
 from .init import check_scheme, draw, is_bias
-from .kernels import choose
-from .kernels.one_step import one_step
 from .parameter import Parameter
 from .recompute import recomputed
 from .stack import Stack
@@ -88,8 +86,8 @@ class Recurrent(Stack):
         check_scheme(init)
         dtype, random = checks.float_dtype(dtype), generator(rng)
         self.precision = self.backend.check_precision(precision, dtype)
-        self.scan, self.scan_reason = choose(cell, self.backend, scan, dtype, H, self.precision)
-        self._one_step = one_step(cell, self.scan)
+        self._wanted_scan = scan
+        self._choose_scan(dtype)
         self._parameters: dict[str, Parameter] = {}
         self._by_letter: dict[str, dict[str, Parameter]] = {}  # of each direction
         self._absent: dict[str, Array] = {}  # biases left out, as zeros
@@ -109,10 +107,6 @@ class Recurrent(Stack):
                 name = f"{d.name}.{letter}"
                 own[letter] = Parameter(name, value.astype(dtype), self.backend, blocks)
                 self._parameters[name] = own[letter]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
-        self._absent = {letter: self.backend.put(zeros) for letter, zeros in self._absent.items()}
 
     def __repr__(self) -> str:
         return (

@@ -12,6 +12,8 @@ import numpy as np
 from .backend import Array, Backend, Draws, State
 from .cache import Cache, Direction
 from .cells import Arrays, Cell
+from .kernels import choose
+from .kernels.one_step import one_step
 from .layers import dropout_mask
 from .parameter import Layer, Parameter
 from .scan import Saved, Scan, joined
@@ -27,9 +29,31 @@ class Stack(Layer):
     dropout: float  # between layers
     layers: list[tuple[Direction, ...]]
     backend: Backend
+    precision: str | None
+    _wanted_scan: str
     _parameters: dict[str, Parameter]
     _by_letter: dict[str, dict[str, Parameter]]  # of each direction
     _absent: dict[str, Array]  # biases left out, as zeros
+
+    def _choose_scan(self, dtype: Any) -> None:
+        self.scan, self.scan_reason = choose(
+            self.cell, self.backend, self._wanted_scan, dtype, self.hidden_size, self.precision
+        )
+        self._one_step = one_step(self.cell, self.scan)
+
+    def __getstate__(self) -> dict[str, Any]:
+        chosen = (
+            "scan",
+            "scan_reason",
+            "_one_step",
+        )  # anew where it arrives, as on another machine
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in chosen}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
+        self._absent = {letter: self.backend.put(zeros) for letter, zeros in self._absent.items()}
+        self._choose_scan(self.dtype)
 
     @property
     def num_directions(self) -> int:

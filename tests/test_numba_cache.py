@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import sys
 from importlib import import_module
 
+import numpy as np
 import pytest
 from helpers import compile_scan
 
@@ -201,6 +203,20 @@ def test_what_cannot_be_compiled_is_computed_by_numpy(error, monkeypatch, not_fa
     with pytest.raises(ValueError, match=re.escape(f"scan: 'numba' cannot run here: {why}")):
         mr.LSTM(3, 4, scan="numba")
     assert pool.thread_count() == 0, "threads are BLAS's"
+
+
+def test_a_pickled_network_takes_the_scan_of_the_machine_where_it_arrives(
+    monkeypatch, not_failed, rng
+):
+    rnn, x = mr.LSTM(3, 4, rng=0), rng.standard_normal((5, 3, 1)).astype(np.float32)
+    wanted, pickled = rnn.forward(x)[0], pickle.dumps(rnn)
+    assert b"numba" not in pickled
+    assert np.array_equal(pickle.loads(pickled).forward(x)[0], wanted)
+    monkeypatch.setattr(pool, "_compiling_failed", "numba is missing")
+    there = pickle.loads(pickled)
+    assert "numpy scan: not the numba scan, because numba is missing" in mr.explain(there)
+    assert np.allclose(there.forward(x)[0], wanted, atol=1e-6)
+    assert np.allclose(there.step(x[0])[0], wanted[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["numba", "threadpoolctl"])
