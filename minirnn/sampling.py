@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, Rng, backend_of, generator, to_host
+from .backend import Array, Rng, backend_of, generator, on_its_device, to_host
 
 Host = np.ndarray[Any, Any]
 
 
+@on_its_device
 def next_token_probabilities(
     scores: Array,
     temperature: float = 1.0,
@@ -67,6 +68,7 @@ def next_token_probabilities(
     return p
 
 
+@on_its_device
 def sample_token(
     scores: Array,
     rng: np.random.Generator,
