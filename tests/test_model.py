@@ -331,3 +331,33 @@ def test_a_layer_assigned_to_a_model_is_refused():
     model = mr.Model(rnn=mr.RNN(2, 3, rng=0))
     with pytest.raises(AttributeError, match=r"model\.out: a model's layers are given when"):
         model.out = mr.Linear(3, 2)
+
+
+def test_part_of_a_model_can_be_loaded_and_what_was_left_out_is_said(rng):
+    old = mr.Model(rnn=mr.RNN(3, 4, rng=rng), head=mr.Linear(4, 2, rng=rng))
+    new = mr.Model(rnn=mr.RNN(3, 4, dtype="float64", rng=rng), out=mr.Linear(4, 5, rng=rng))
+    before, versions = new.state_dict(), [p.version for p in new.parameters()]
+    with pytest.raises(
+        ValueError, match=r"missing \['out.V', 'out.b'\], unknown \['head.V', 'head.b'\]"
+    ):
+        new.load_state_dict(old.state_dict())
+    assert all_same_bits(new.state_dict(), before)
+    left = new.load_state_dict(old.state_dict(), strict=False)
+    assert left.missing_keys == ["out.V", "out.b"]
+    assert left.unexpected_keys == ["head.V", "head.b"]
+    assert left == (left.missing_keys, left.unexpected_keys)
+    for name, value in new.state_dict().items():
+        wanted = old.state_dict()[name] if name.startswith("rnn.") else before[name]
+        np.testing.assert_array_equal(value, wanted)
+        assert value.dtype == before[name].dtype
+    moved = [p.version - v for p, v in zip(new.parameters(), versions, strict=True)]
+    assert moved == [1, 1, 1, 0, 0]
+    wrong = {"rnn.l0.b": np.ones((4, 1)), "rnn.l0.W": np.ones((3, 3))}
+    now = new.state_dict()
+    with pytest.raises(
+        ValueError, match=r"values\['rnn\.l0\.W'\]: got shape \(3, 3\), want \(4, 4\)"
+    ):
+        new.load_state_dict(wrong, strict=False)
+    assert all_same_bits(new.state_dict(), now)
+    assert new.load_state_dict({}, strict=False).missing_keys == sorted(before)
+    assert new.load_state_dict(new.state_dict()) == ([], [])
