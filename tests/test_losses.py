@@ -189,6 +189,7 @@ def test_the_arguments_are_not_written_to():
 
 def bad_weight(value):
     weights = np.ones((3, 2))
+    weights[0, 0] = 0  # which is good
     weights[1, 1] = value
     return weights
 

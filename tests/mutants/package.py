@@ -23,14 +23,8 @@ OF_DEVICES = re.compile(
     r"kernels\.(cublas|cuda_.*|dropout|fused_.*|limits|persistent_.*|register_.*)"
 )
 ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
-WORDS = {
-    "__repr__",
-    "__str__",
-    "warn",
-    "TypeVar",
-    "ParamSpec",
-    "cast",
-}  # functions, definitions too
+# Functions, and calls of them, whose words nobody computes with, or whose numbers only divide the work
+WORDS = {"__repr__", "__str__", "warn", "TypeVar", "ParamSpec", "cast", "shares"}
 
 
 class Alteration(NamedTuple):
