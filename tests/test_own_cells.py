@@ -113,3 +113,30 @@ def test_a_sequence_without_a_step_is_no_hint():
     report = Case(HalfGradient(), "generic", lengths=True).check()
     assert "x" in str(report)
     assert "only the sequences" not in str(report)
+
+
+def logistic(a):
+    return 1 / (1 + np.exp(-a))
+
+
+@pytest.mark.parametrize(
+    ("cell", "states", "gates"),
+    [
+        (mr.RNNCell(), "h", {"h": np.tanh}),
+        (mr.LSTMCell(), "hc", {"i": logistic, "f": logistic, "o": logistic, "g": np.tanh}),
+        (mr.GRUCell(), "h", {"r": logistic, "z": logistic, "n": None}),  # to n, r belongs too
+        (mr.GRUResetBeforeCell(), "h", {"r": logistic, "z": logistic, "n": np.tanh}),
+    ],
+)
+def test_gates_are_found_by_the_names_that_they_have_in_the_equations(cell, states, gates, rng):
+    assert (cell.states, cell.gates) == (tuple(states), tuple(gates))
+    net = mr.Recurrent(cell, 3, 4, dtype="float64", rng=0)
+    for p in net.parameters():
+        p.data = rng.normal(size=p.shape)
+    U, b = (net.state_dict()[f"l0.{name}"] for name in "Ub")
+    x = rng.normal(size=(1, 3, 2))
+    cache = net.forward(x)[2]
+    for k, (name, function) in enumerate(gates.items()):
+        if function:
+            a = (U @ x[0] + b)[4 * k : 4 * k + 4]
+            np.testing.assert_allclose(cache[f"l0.{name}"][0], function(a), rtol=1e-12)
