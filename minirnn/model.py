@@ -152,7 +152,7 @@ class Model(Layer):
         Raises:
             ValueError, TypeError: an argument does not fit; the message begins with the layer's name.
         """
-        links = self._links
+        links, dropout_rng = self._links, checks.dropout_rng(dropout_rng)
         if not links:
             raise ValueError("forward: the model has no layers, want at least one")
         if state is not None:

@@ -126,8 +126,14 @@ class EncoderDecoder(Model):
 
     @on_its_device
     def forward(  # type: ignore[override]  # (it reads two sequences)
-        self, source: Array, inputs: Array, lengths: Any = None, dropout_rng: Draws = None
-    ) -> tuple[Array, EncoderDecoderCache]:
+        self,
+        source: Array,
+        inputs: Array,
+        lengths: Any = None,
+        dropout_rng: Draws = None,
+        *,
+        want_cache: bool = True,
+    ) -> tuple[Array, Any]:
         """Read the sources, and score what comes after each of the inputs.
 
         Args:
@@ -137,24 +143,31 @@ class EncoderDecoder(Model):
                 target's end has no influence on what comes before: give it a weight of 0 in the loss.
             lengths: (N,) integers from 0 to S, of the sources.
             dropout_rng: a generator: drops out if given, and not otherwise.
+            want_cache: False keeps nothing for `backward`.
 
         Returns:
-            The scores (T, K, N) of the tokens that may come next, and the cache.
+            The scores (T, K, N) of the tokens that may come next, and the cache, an
+            `EncoderDecoderCache`, or None if it is not wanted.
 
         Raises:
             ValueError, TypeError: an argument does not fit; nothing has been computed.
         """
         inputs = self._tokens("inputs", inputs, ("T", "N"), self.out.output_size)
         random = checks.dropout_rng(dropout_rng)
-        memory, state, read, encoder = self._encode(source, lengths, inputs.shape[1], random)
-        x, target = self._embed("embed_target", inputs, random)
-        ys, _, decoder = self.decoder.forward(x, state, dropout_rng=random)
+        kept: Any = {"want_cache": want_cache}
+        memory, state, read, encoder = self._encode(
+            source, lengths, inputs.shape[1], random, **kept
+        )
+        x, target = self._embed("embed_target", inputs, random, **kept)
+        ys, _, decoder = self.decoder.forward(x, state, dropout_rng=random, **kept)
         attention = combine = None
         if "attention" in self._layers:
-            context, attention = self.attention.forward(ys, memory, lengths)
-            ys, combine = self.combine.forward(self._stack(context, ys))
-        ys, drop = self.drop.forward(ys, random)
-        scores, out = self.out.forward(ys)
+            context, attention = self.attention.forward(ys, memory, lengths, **kept)
+            ys, combine = self.combine.forward(self._stack(context, ys), **kept)
+        ys, drop = self.drop.forward(ys, random, **kept)
+        scores, out = self.out.forward(ys, **kept)
+        if not want_cache:
+            return scores, None
         caches = read, target, encoder, decoder, attention, combine, drop, out
         return scores, EncoderDecoderCache(*caches)
 

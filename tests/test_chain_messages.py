@@ -30,6 +30,12 @@ WANTED = {
         r"^b: x: got shape \(4, 2, 3\), want \(T, 3, N\)",
     ),
     "lengths": (lambda m, x: m.forward(x, lengths=[9, 1, 1]), ValueError, "^first: lengths: got"),
+    "a seed": (lambda m, x: m.forward(x, dropout_rng=0), TypeError, "^dropout_rng: got "),
+    "a seed for what never drops out": (
+        lambda m, x: mr.Model(out=m.out).forward(x, dropout_rng=0),
+        TypeError,
+        "^dropout_rng: got ",
+    ),
     "a state too short": (
         lambda m, x: m.forward(x, (x[0],)),
         ValueError,

@@ -30,7 +30,7 @@ Dropout.forward Sequential.forward: dropout_rng=None, want_cache=True
 Embedding: dtype='float32', device='cpu', rng=None
 EncoderDecoder: cell='lstm', num_layers=1, bidirectional=False, attention=True, dtype='float32',
     device='cpu', rng=None, precision=None, scan='auto', embedding=None, dropout=0.0
-EncoderDecoder.forward: lengths=None, dropout_rng=None
+EncoderDecoder.forward: lengths=None, dropout_rng=None, want_cache=True
 EncoderDecoder.encode: lengths=None
 LSTMCell RNNCell: activation='tanh'
 LanguageModel: cell='lstm', num_layers=1, embedding=None, share=False, dropout=0.0, dtype='float32',

@@ -87,3 +87,16 @@ def test_attention_can_keep_nothing(rng):
     kept, nothing = (mr.Attention().forward(queries, memory, want_cache=w) for w in (True, False))
     assert same_bits(kept[0], nothing[0])
     assert nothing[1] is None
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_an_encoder_decoder_can_keep_nothing(attention, rng):
+    model = mr.EncoderDecoder(5, 5, 4, attention=attention, embedding=3, dropout=0.5, rng=0)
+    source, inputs = rng.integers(0, 5, (2, T, N))
+    (scores, cache), (again, nothing) = (
+        model.forward(source, inputs, [1, 2, 9, 0], np.random.default_rng(1), want_cache=want)
+        for want in (True, False)
+    )
+    assert same_bits(scores, again)
+    assert cache is not None
+    assert nothing is None
