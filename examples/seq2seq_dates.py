@@ -55,6 +55,8 @@ def main() -> None:
         bidirectional=options.attention,  # so that a letter is remembered with those on both sides
         device=options.device,
         rng=rng,
+        embedding=options.embedding,
+        dropout=options.dropout,
     )
     mr.summary(model)
     curves = learn(model, pairs, options, rng)
@@ -81,7 +83,7 @@ def learn(
                 share = options.scheduled_sampling * len(curves.losses) / steps
                 inputs = with_own_letters(model, source, lengths, inputs, share, rng)
 
-            scores, cache = model.forward(source, inputs, lengths)
+            scores, cache = model.forward(source, inputs, lengths, rng)
             loss, dscores = mr.softmax_cross_entropy(scores, targets, weights)
 
             optimizer.zero_grad()
@@ -132,6 +134,9 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
     add("--pairs", type=int, help=f"how many (default {DATES:,} dates, or all of FILE)")
     add("--cell", **command_line.CELL)
     add("--hidden", type=int, default=128, help="units (default 128)")
+    add("--embedding", type=int, metavar="E", help="numbers per letter; without, one-hot columns")
+    dropped = "share of units set to zero in training (default 0)"
+    add("--dropout", type=float, default=0.0, metavar="SHARE", help=dropped)
     add("--epochs", type=int, help="of training (default 4)")
     yes_no = argparse.BooleanOptionalAction
     add("--attention", action=yes_no, default=True, help="look back at the source (default: yes)")
@@ -139,10 +144,17 @@ def parse_arguments() -> tuple[argparse.Namespace, Pairs]:
     own = "share of its own letters that the decoder reads by the end of training (default 0)"
     add("--scheduled-sampling", type=float, default=0.0, metavar="SHARE", help=own)
     add("--beam", type=int, default=5, metavar="WIDTH", help="of the search (default 5)")
+    penalty = "of the beam: log p / letters^A is compared (default 0)"
+    add("--length-penalty", type=float, default=0.0, metavar="A", help=penalty)
     add("--translate", nargs="+", default=[], metavar="TEXT", help="what else to translate")
     options = parser.parse_args()
     least = {"pairs": FEWEST, "hidden": 1, "epochs": 1, "scheduled_sampling": 0, "beam": 1}
+    least |= {"embedding": 1, "dropout": 0, "length_penalty": 0}
     command_line.check(parser, options, **least)
+    if options.dropout >= 1:
+        parser.error(f"argument --dropout: got {options.dropout}, want less than 1")
+    if options.length_penalty >= 10:
+        parser.error(f"argument --length-penalty: got {options.length_penalty}, want less than 10")
     if options.scheduled_sampling > 1:
         share = options.scheduled_sampling
         parser.error(f"argument --scheduled-sampling: got {share}, want 1 or less")

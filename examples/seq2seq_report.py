@@ -30,7 +30,11 @@ class Curves(NamedTuple):
 
 
 def translate(
-    model: mr.EncoderDecoder, pairs: Pairs, sources: Sequence[str], width: int = 1
+    model: mr.EncoderDecoder,
+    pairs: Pairs,
+    sources: Sequence[str],
+    width: int = 1,
+    length_penalty: float = 0.0,
 ) -> list[str]:
     """Return what the network makes of the sources, by greedy search or by a beam of that width."""
     put, said = partial(mr.to_device, device=model.out.backend.name), list[str]()
@@ -41,7 +45,7 @@ def translate(
         if width == 1:
             tokens = mr.greedy_search(*problem)
         else:
-            tokens, _ = mr.beam_search(*problem, width)
+            tokens, _ = mr.beam_search(*problem, width, length_penalty=length_penalty)
         said += pairs.texts(tokens)
     return said
 
@@ -63,7 +67,7 @@ def report(model: mr.EncoderDecoder, pairs: Pairs, options: argparse.Namespace) 
         print(f"{share:.1%} differ from one that it was trained on in nothing but capitals")
         rows["greedy search, without these"] = {s: said[s] for s in test if s not in near}
     if options.beam > 1:
-        texts = translate(model, pairs, test, options.beam)
+        texts = translate(model, pairs, test, options.beam, options.length_penalty)
         rows[f"a beam of {options.beam}"] = dict(zip(test, texts, strict=True))
     always = pairs.commonest()
     rows[f"always {always!r}"] = dict.fromkeys(test, always)
@@ -85,7 +89,8 @@ def report(model: mr.EncoderDecoder, pairs: Pairs, options: argparse.Namespace) 
         print(f"  {source:{width}}  {text}  should be {right}")
     if options.translate:
         print("\nasked for:")
-        texts = translate(model, pairs, options.translate, options.beam)
+        how = options.beam, options.length_penalty
+        texts = translate(model, pairs, options.translate, *how)
         for source, text in zip(options.translate, texts, strict=True):
             print(f"  {source:{width}}  {text}")
     print()
