@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -141,6 +142,17 @@ def test_arrays_of_any_strides_run_what_was_compiled_once(rng):
     assert np.array_equal(rnn.forward(tokens)[0], rnn.forward(tokens.copy())[0])
     assert len(numba_loops.forward.signatures) <= 2  # float32, float64
     assert len(numba_loops.backward.signatures) <= 2
+
+
+def test_a_step_takes_parameters_of_another_dtype(rng):
+    rnn, x = mr.GRU(3, 5, rng=0), rng.standard_normal((3, 1))
+    wanted = rnn.step(x)[0]
+    with ExitStack() as replaced:
+        for p in rnn.parameters():
+            replaced.enter_context(p.replaced_by(p.data.astype(np.float64)))
+        found = rnn.step(x)[0]
+    assert found.dtype == np.float64
+    assert np.allclose(found, wanted, atol=1e-6)
 
 
 def test_users_may_have_threads_of_their_own(rng):

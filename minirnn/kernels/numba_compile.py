@@ -86,9 +86,6 @@ def _say() -> None:
 _caches = [Kept(function, _say) for function in (forward, backward, step)]
 for _kept in _caches:
     _kept.function._cache = _kept
-    _kept.function._can_compile = (
-        False  # as `disable_compile` does where there is something compiled
-    )
 
 
 def kept_in() -> Path | None:

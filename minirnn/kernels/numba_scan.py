@@ -96,7 +96,6 @@ class NumbaScan:
         compile_for(dtype)
         (H, N), T = state[0].shape, len(x)
         arrays = tuple(P.get(name, P["b"]) for name in ("U", "W", "b", "bw"))
-        x, state = _aligned(x), tuple([_aligned(part) for part in state])
         columns = self.split(x, P["W"])
         kind = type(cell), self.is_relu, dtype.itemsize
         plans = [plan_for(*kind, T, own.stop - own.start, H, D, x.ndim == 2) for own in columns]
@@ -130,7 +129,8 @@ class NumbaScan:
         initial = tuple(np.empty((H, N), dtype) for _ in range(2))
         has_dx = want_dx and plan.x_blocks > 0
         dx = np.empty((plan.T if has_dx else 0, plan.D, N), dtype)
-        dys = np.empty((0, H, N), dtype) if dys is None else _aligned(dys)
+        if dys is None:
+            dys = np.empty((0, H, N), dtype)
 
         def scan(part: Part) -> tuple[Array, ...]:
             own, dP = part.own, tuple([np.empty(p.shape, dtype) for p in P])
@@ -184,13 +184,7 @@ def compiled_step(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, stat
             numba_one_step.step(*arguments, *old, new[0], new[-1])
         except (
             TypeError
-        ):  # in a process that has got the network from another one, or an odd address
+        ):  # others are in the parameters' place, of a dtype that is not compiled yet
             compile_for(dtype)
-            old = [_aligned(part) for part in old]
             numba_one_step.step(*arguments, *old, new[0], new[-1])
     return new
-
-
-def _aligned(array: Array) -> Array:
-    """The same numbers where compiled code can read them: each at a multiple of its size."""
-    return array if array.flags.aligned else array.copy()
