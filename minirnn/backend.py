@@ -26,8 +26,6 @@ Draws: TypeAlias = np.random.Generator | None  # of calls that are made again an
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-# A decorator: what is rounded to zero is no error, even to one whose np.errstate says that it is
-ROUNDED_TO_ZERO = np.errstate(under="ignore")
 TF32_MATH = 3  # CUBLAS_TF32_TENSOR_OP_MATH, for which CuPy has no name
 
 

@@ -148,8 +148,7 @@ def real_numbers(name: str, array: Array, dtype: Any, real: Array | None = None)
         raise TypeError(f"{name}: got {array.dtype}, want real numbers")
     if real is not None:
         array = array_module(array).where(real[:, None], array, 0)
-    with np.errstate(under="ignore"):
-        return array.astype(dtype)
+    return array.astype(dtype)
 
 
 def numbers(name: str, value: Any, shape: tuple[Any, ...], dtype: Any, backend: Backend) -> Array:

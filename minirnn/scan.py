@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from .backend import ROUNDED_TO_ZERO, Array, State, array_module
+from .backend import Array, State, array_module
 from .cells import Arrays, Cell
 from .tokens import OneHotColumns
 
@@ -147,7 +147,6 @@ class GenericScan:
 
     name = "generic"
 
-    @ROUNDED_TO_ZERO
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, GenericSaved]:
@@ -174,7 +173,6 @@ class GenericScan:
             state = new
         return ys, state, GenericSaved(cell, P, steps, mask, tokens, x.shape)
 
-    @ROUNDED_TO_ZERO
     def backward(
         self, saved: GenericSaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:

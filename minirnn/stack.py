@@ -104,8 +104,7 @@ class Stack(Layer):
             dropped = None
             if random is not None and self.dropout and layer is not self.layers[-1]:
                 dropped = dropout_mask(random, self.dropout, x)
-                with np.errstate(under="ignore"):
-                    x *= dropped
+                x *= dropped
             masks.append(dropped)
         new_state = joined(finals)
         if not want_cache:
@@ -122,8 +121,7 @@ class Stack(Layer):
         for layer in reversed(self.layers):
             dropped = masks.pop()
             if dropped is not None:
-                with np.errstate(under="ignore"):
-                    dys = dys * dropped
+                dys = dys * dropped
             dx: Array | None = None
             for _ in layer:
                 d, saved = scans.pop()

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..backend import ROUNDED_TO_ZERO, Array, State
+from ..backend import Array, State
 from ..cells import Arrays, Cell
 from ..products import SideBySide, SumOfProducts, steps_at_once
 from ..tokens import add_up_columns
@@ -103,7 +103,6 @@ class NumpyScan:
         self.name = "numpy"
         self.steps = steps
 
-    @ROUNDED_TO_ZERO
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
     ) -> tuple[Array, State, NumpySaved]:
@@ -136,7 +135,6 @@ class NumpyScan:
             np.copyto(ys, 0, where=standing[:, None])
         return ys, tuple(s[T].copy() for s in states), saved
 
-    @ROUNDED_TO_ZERO
     def backward(
         self, saved: NumpySaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import ROUNDED_TO_ZERO, Array, State
+from ..backend import Array, State
 from ..cells import Arrays, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from ..scan import Scan, joined
 from ..tokens import OneHotColumns
@@ -105,7 +105,6 @@ def one_step(cell: Cell, scan: Scan) -> OneStep:
     return layer_by_layer
 
 
-@ROUNDED_TO_ZERO
 def through_layers(
     step: LayerStep, cell: Cell, layers: list[Arrays], x: Any, state: State
 ) -> State:
