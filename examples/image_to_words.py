@@ -8,7 +8,7 @@ char_sequence.py, which answers at every step, and seq2seq_dates.py, which reads
     python examples/image_to_words.py
     python examples/image_to_words.py --data DIR
 
-The first command sees 1,797 small digits of 8 × 8 pixels, and takes 7 seconds of one core's time (AMD
+The first command sees 1,797 small digits of 8 × 8 pixels, and takes 5 seconds of one core's time (AMD
 EPYC); the second sees MNIST in the folder DIR. Nobody tells the network that there are only ten names:
 any letter can follow any other, and of a doubtful picture it may write "sive".
 """

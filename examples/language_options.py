@@ -186,11 +186,11 @@ def parser_of_all(description: str) -> argparse.ArgumentParser:
 def add_train(parser: argparse.ArgumentParser) -> None:
     """The options of training; one that is not given is None, and comes from `complete`."""
 
-    def add(name: str, help: str, **how: Any) -> None:
+    def add(name: str, help: str, *also: str, **how: Any) -> None:
         default = OPTIONS[name]
         if default is not None and default is not False:
             help += f" (default {default})"
-        parser.add_argument(flag(name), default=None, help=help, **how)
+        parser.add_argument(flag(name), *also, default=None, help=help, **how)
 
     parser.add_argument("--preset", choices=PRESETS, help="options that go together")
     parser.add_argument(
@@ -207,7 +207,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a run that is in FILE")
     known = "; ".join(f"{name}: {what}" for name, what in NAMES.items())
-    add("text", f"a file or folder in UTF-8, or one of these: {known}")
+    add("text", f"a file or folder in UTF-8, or one of these: {known}", "--data")
     add("files", 'which files of a folder, such as "*.py"')
     add("level", "what a token is", choices=LEVELS)
     add("vocabulary", "at most so many different tokens, the others are <unk>", type=whole(2))
@@ -277,7 +277,7 @@ def add_trained(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("file", type=Path, help="of the trained model, such as out/small.npz")
     add("--device", type=device, help='"cpu", "cuda" or "cuda:1" (default: where it was trained)')
-    add("--text", help="a file, a folder or a name (default: that of training)")
+    add("--text", "--data", help="a file, a folder or a name (default: that of training)")
     add("--files", help='which files of a folder, such as "*.py"')
 
 

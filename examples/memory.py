@@ -7,7 +7,7 @@ two marked numbers, and to repeat ten symbols after a wait, in a fixed number of
     python examples/memory.py
     python examples/memory.py --task adding --lengths 200 400 --cells lstm gru
 
-The first takes 5 minutes of one core (AMD EPYC); OPENBLAS_NUM_THREADS=1 spares a busy machine. With seed
+The first takes 4 minutes of one core (AMD EPYC); OPENBLAS_NUM_THREADS=1 spares a busy machine. With seed
 0, both RNNs learn to add over 25 steps and not over 50, LSTM and GRU over 200. At copying, an RNN with
 orthogonal W is the best: there, all is to be kept, and nothing to be chosen. In the picture, the line of
 the trained LSTM's h has peaks at the four marked steps (of two sequences): there its gates open.

@@ -411,3 +411,28 @@ def test_a_program_that_is_stopped_ends_in_a_line(error, status, said, command_l
     with pytest.raises(SystemExit) as stop:
         command_line.run(main)
     assert (stop.value.code, capsys.readouterr().err) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("program", "own", "arguments"),
+    [
+        ("stock", "--csv", []),
+        ("stock_csv", "--csv", ["train"]),
+        ("stock_csv_why", "--csv", []),
+        ("both_directions", "--text", []),
+        ("seq2seq_dates", "--data", []),
+        ("mnist_rows", "--data", []),
+        ("image_to_words", "--data", []),
+        ("shakespeare", "--text", ["train", "--preset", "small"]),
+    ],
+)
+def test_data_is_a_word_for_data_of_ones_own_everywhere(
+    program, own, arguments, example, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [program, *arguments, "--data", "none"])
+    with pytest.raises(SystemExit) as ended:
+        example(program).main()
+    assert ended.value.code == 2
+    assert f"argument {own}: " in (said := capsys.readouterr().err)
+    assert "none" in said
