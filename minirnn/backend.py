@@ -221,6 +221,8 @@ def to_host(array: Array, name: str = "array") -> np.ndarray[Any, Any]:
         raise TypeError(f"{name}: NumPy makes no array of it ({error}){advice}") from None
     except ValueError:
         advice = "minirnn.data.pad makes sequences equally long"
+        if isinstance(array, tuple):
+            advice = "the output is the first of what forward returns"
         raise ValueError(f"{name}: got parts of unequal shapes, want an array; {advice}") from None
     if host.dtype == object and not host.ndim and array is not None and not hasattr(array, "dtype"):
         raise TypeError(f"{name}: got {type(array).__name__}, want an array")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +37,8 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
 
 def truth(name: str, value: Any) -> bool:
     """Return `value` if it is True or False, or 1 or 0: text and other things would all be true."""
+    if value is True or value is False:  # as nearly always
+        return value
     number = _scalar(value)
     if not isinstance(number, bool | int | np.bool_ | np.integer) or number not in (0, 1):
         raise TypeError(f"{name}: got {shown(value)}, want True or False")
@@ -46,6 +48,7 @@ def truth(name: str, value: Any) -> bool:
 def real_number(name: str, value: Any, least: float = 0.0, below: float = math.inf) -> float:
     """Return `value` if it is a number in [least, below)."""
     wanted = f"{least:g} or more" if below == math.inf else f"a number in [{least:g}, {below:g})"
+    wanted = "a number" if least == -below else wanted
     number = _number(name, value, wanted)
     if not least <= number < below:
         raise ValueError(f"{name}: got {value}, want {wanted}")
@@ -80,7 +83,7 @@ def fraction(name: str, value: Any) -> float:
 def float_dtype(value: Any) -> np.dtype[Any]:
     """Return `value` as a dtype if it is float32 or float64."""
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
-        if value is not None and value in (dtype.name, dtype, dtype.type):
+        if isinstance(value, str | type | np.dtype) and value in (dtype.name, dtype, dtype.type):
             return dtype
     raise ValueError(f'dtype: got {value!r}, want "float32" or "float64"')
 
@@ -99,6 +102,14 @@ def on_device(name: str, value: Any, backend: Backend) -> Array:
         f"{name}: is an array on {where}, but {backend.name} is where it is needed; "
         f"move it with minirnn.to_host(...) or minirnn.to_device(..., {backend.name!r})"
     )
+
+
+def function(name: str, value: Any) -> None:
+    """Raise a TypeError unless `value` can be called."""
+    if not callable(value):
+        raise TypeError(
+            f"{name}: got {type(value).__name__}, want a function, such as model.{name}"
+        )
 
 
 def generator(name: str, rng: Any) -> np.random.Generator:
@@ -245,50 +256,7 @@ def not_negative(name: str, array: Array) -> None:
         raise ValueError(f"{name}: got {bad}, want 0 or more, and finite")
 
 
-def castable(name: str, value: Any, like: Any) -> Array:
-    """Return `value` as an array if it has the shape of `like` and can be cast to its dtype.
-
-    Raises:
-        ValueError: another shape.
-        TypeError: complex numbers for real ones, text for numbers.
-    """
-    on_host = array_module(value) is np
-    array = of_shape(name, to_host(value, name) if on_host else value, like.shape)
-    if not np.can_cast(array.dtype, like.dtype, "same_kind"):
-        raise TypeError(f"{name}: got {array.dtype}, want {np.dtype(like.dtype)}")
-    if on_host and array.dtype != like.dtype:
-        with np.errstate(over="ignore"):
-            lost = np.isinf(array.astype(like.dtype)) & np.isfinite(array)
-        if lost.any():
-            raise ValueError(f"{name}: got {array[lost][0]}, which {like.dtype} cannot hold")
-    return array
-
-
-class Unmatched(NamedTuple):
-    """What `load_state_dict` has not used: parameters without a value, values without a parameter."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
 def mapping(name: str, values: Any) -> None:
     """Raise a TypeError unless `values` has values by name."""
     if not isinstance(values, Mapping):
         raise TypeError(f"{name}: got {type(values).__name__}, want arrays by name")
-
-
-def saved_values(name: str, values: Any, own: Mapping[str, Any], strict: bool = True) -> Unmatched:
-    """Raise an error unless `values` are finite, and fit for what is there under their names.
-
-    If `strict`, they have to have just the names of `own`. Returns what only one of them has.
-    """
-    mapping(name, values)
-    missing = sorted(own.keys() - values.keys())
-    unknown = sorted(values.keys() - own.keys(), key=str)
-    if strict and (missing or unknown):
-        raise ValueError(f"{name}: missing {missing}, unknown {unknown}")
-    for key in own.keys() & values.keys():
-        array = castable(f"{name}[{key!r}]", values[key], own[key])
-        if array_module(array) is np:  # (a device would have to be waited for)
-            finite(f"{name}[{key!r}]", array)
-    return Unmatched(missing, unknown)

@@ -45,7 +45,7 @@ def greedy_search(
         ValueError, TypeError: an argument is out of range or of the wrong kind, scores of another
             shape or not finite.
     """
-    backend, read = _check(start, stop, length, min_length)
+    backend, read = _check(step, start, stop, length, min_length)
     tokens = np.full((length, len(read)), stop)
     ended = np.zeros(len(read), bool)
     for t in range(length):
@@ -98,7 +98,7 @@ def beam_search(
     Raises:
         ValueError, TypeError: as `greedy_search`.
     """
-    backend, read = _check(start, stop, length, min_length)
+    backend, read = _check(step, start, stop, length, min_length)
     checks.whole_number("width", width)
     checks.real_number("length_penalty", length_penalty, below=10.0)
     best_of = 1 if n_best is None else checks.whole_number("n_best", n_best)
@@ -144,8 +144,11 @@ def _penalty(tokens: Any, alpha: float) -> Any:
     return tokens ** float(alpha)
 
 
-def _check(start: Array, stop: int, length: int, min_length: int) -> tuple[Backend, Host]:
+def _check(
+    step: Step, start: Array, stop: int, length: int, min_length: int
+) -> tuple[Backend, Host]:
     """Where the network is, and the first tokens on the host."""
+    checks.function("step", step)
     checks.whole_number("stop", stop, least=0)
     checks.whole_number("length", length)
     if checks.whole_number("min_length", min_length, least=0) > length:

@@ -46,7 +46,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, int]) -> Values:
 
 def check_scheme(scheme: str) -> None:
     """Raise a ValueError unless `scheme` is one of `SCHEMES`."""
-    if scheme not in SCHEMES:
+    if not isinstance(scheme, str) or scheme not in SCHEMES:
         raise ValueError(f"init: got {scheme!r}, want one of {', '.join(map(repr, SCHEMES))}")
 
 

@@ -41,7 +41,7 @@ def nonlinearity(name: str, allowed: Iterable[str] = tuple(_TABLE)) -> Nonlinear
     Raises:
         ValueError: `name` is not among the `allowed` names.
     """
-    if name not in allowed:
+    if not isinstance(name, str) or name not in allowed:
         wanted = " or ".join(f'"{a}"' for a in allowed)
         raise ValueError(f"activation: got {name!r}, want {wanted}")
     return _TABLE[name]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import checks
+from . import checks, saved
 from .backend import Array, Backend, on_its_device, to_host
 from .passes import Passing
 
@@ -105,7 +105,7 @@ class Parameter:
     @frozen.setter
     def frozen(self, frozen: bool) -> None:
         Parameter.moved += 1
-        self._frozen = bool(frozen)
+        self._frozen = checks.truth("frozen", frozen)
 
     @property
     def grad(self) -> Array:
@@ -119,7 +119,7 @@ class Parameter:
 
     @on_its_device
     def _set(self, name: str, own: Array, value: Array) -> None:
-        own[...] = self.backend.put(checks.castable(name, value, self), self.dtype)
+        own[...] = self.backend.put(saved.castable(name, value, self), self.dtype)
 
     @contextmanager
     def replaced_by(self, array: Array) -> Iterator[None]:
@@ -201,7 +201,7 @@ class Layer(Passing):
         """Copies of all parameters on the host, by name."""
         return {name: to_host(p.data).copy() for name, p in self.named_parameters().items()}
 
-    def load_state_dict(self, values: Mapping[str, Array], strict: bool = True) -> checks.Unmatched:
+    def load_state_dict(self, values: Mapping[str, Array], strict: bool = True) -> saved.Unmatched:
         """Set parameters by name; nothing is changed unless everything fits.
 
         Args:
@@ -219,7 +219,7 @@ class Layer(Passing):
             TypeError: values that are not real numbers.
         """
         own = self.named_parameters()
-        unmatched = checks.saved_values("values", values, own, strict)
+        unmatched = saved.saved_values("values", values, own, strict)
         for name in own.keys() - set(unmatched.missing_keys):
             own[name].data = values[name]
         return unmatched

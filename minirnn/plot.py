@@ -62,9 +62,16 @@ def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None)
         ax: where to draw.
         losses: one number a step.
         guessing: the loss that guessing gives, such as ln K, as a line to compare with.
+
+    Raises:
+        ValueError: `losses` are none, or not (steps,).
+        TypeError: `losses` are no array of numbers.
     """
     from matplotlib.ticker import MaxNLocator
 
+    losses = checks.of_shape("losses", checks.an_array("losses", losses), ("steps",))
+    if not losses.size:
+        raise ValueError("losses: got none, want one or more")
     marker = "o" if len(losses) == 1 else None
     ax.plot(losses, color="tab:blue", linewidth=2, marker=marker)
     if guessing is not None:
@@ -96,9 +103,21 @@ def loss_curves(
         guessing: by name, losses to compare with, such as ln K, as horizontal lines.
         pale: names of curves to draw thin and pale, in the colour of the next one: the loss of
             every step behind its running mean.
+
+    Raises:
+        ValueError: a curve has other steps than losses.
+        TypeError: `curves` are not by name, or not pairs; `pale` is one name.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+    checks.mapping("curves", curves)
+    if isinstance(pale, str):
+        raise TypeError(f"pale: got {pale!r}, want a list of names")
+    for name, curve in curves.items():
+        if not (isinstance(curve, tuple | list) and len(curve) == 2):
+            raise TypeError(f"curves[{name!r}]: want a pair, the steps and the losses there")
+        steps, losses = (checks.an_array(f"curves[{name!r}]", part) for part in curve)
+        checks.of_shape(f"losses of curves[{name!r}]", losses, steps.shape)
     colours = cycle(("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple"))
     colour = next(colours)
     for name, (steps, losses) in curves.items():

@@ -69,6 +69,9 @@ class Recurrent(Stack):
         if isinstance(cell, type):
             name = cell.__name__
             raise TypeError(f"cell: got the class {name}, want an object of it: {name}()")
+        if not hasattr(cell, "shapes"):
+            got = checks.shown(cell)
+            raise TypeError(f"cell: got {got}, want the equations of one, such as LSTMCell()")
         self.cell = cell
         self.input_size = checks.whole_number("input_size", input_size)
         self.hidden_size = H = checks.whole_number("hidden_size", hidden_size)
@@ -169,12 +172,13 @@ class Recurrent(Stack):
         else:
             x = checks.real_numbers("x", x, self.dtype, mask)
         state = None if state is None else self._check_state("state", state, N)
-        if check_finite:
+        if checks.truth("check_finite", check_finite):
             if x.ndim == 3:
                 checks.finite("x", x, mask)
             for part in state or ():
                 checks.finite("state", part)
         scan, random = recomputed(self.scan, recompute_every, T), checks.dropout_rng(dropout_rng)
+        want_cache = checks.truth("want_cache", want_cache)
         return self._forward(scan, x, self._starts(state, N), mask, random, want_cache)
 
     @on_its_device
@@ -204,6 +208,7 @@ class Recurrent(Stack):
             TypeError: `cache` is not what a forward returned; gradients that are not real numbers.
         """
         self._check_cache(cache, Cache)
+        want_dx = checks.truth("want_dx", want_dx)
         final = self._final(dstate, cache.N)
         if dys is None and (dstate is None or all(part is None for part in dstate)):
             raise ValueError("dys, dstate: got None for all, want a gradient for at least one")

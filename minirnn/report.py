@@ -12,7 +12,12 @@ from .scan import Planning, Splitting
 
 
 def summary(model: Layer) -> int:
-    """Print a table of the parameters of `model` by block, and return how many numbers they are."""
+    """Print a table of the parameters of `model` by block, and return how many numbers they are.
+
+    Raises:
+        TypeError: `model` is no layer.
+    """
+    _check_layer(model)
     named = model.named_parameters()
     rows = [("parameter", "shape", "size", "blocks of rows")]
     for name, p in named.items():
@@ -42,8 +47,7 @@ def explain(model: Layer, x: Array = None) -> str:
         TypeError: `model` is no layer.
         ValueError, TypeError: `x` is not what the network reads.
     """
-    if not isinstance(model, Layer):
-        raise TypeError(f"model: got {type(model).__name__}, want a network or a model")
+    _check_layer(model)
     named = model.named_layers().items()
     networks = [(name, layer) for name, layer in named if isinstance(layer, Recurrent)]
     if not networks:
@@ -60,6 +64,11 @@ def explain(model: Layer, x: Array = None) -> str:
         given = x if rnn is first else None
         lines += [f"{name}: {line}" if name else line for line in _explained(rnn, given)]
     return printable("\n".join(lines))
+
+
+def _check_layer(model: Layer) -> None:
+    if not isinstance(model, Layer):
+        raise TypeError(f"model: got {type(model).__name__}, want a network or a model")
 
 
 def _explained(rnn: Recurrent, x: Array) -> list[str]:

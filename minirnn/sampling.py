@@ -141,9 +141,7 @@ def generate(
         ValueError: no prompt, options out of range.
         TypeError: a prompt that is not integers; a `step` that is no function.
     """
-    if not callable(step):
-        got = type(step).__name__
-        raise TypeError(f"step: got {got}, want a function, such as model.step")
+    checks.function("step", step)
     _check_options(temperature, top_k, top_p)
     backend, ids = backend_of(prompt), to_host(prompt, "prompt")
     if ids.size and ids.dtype.kind not in "iu":

@@ -7,7 +7,7 @@ import pytest
 from helpers import same_bits
 
 import minirnn as mr
-from minirnn import data
+from minirnn import data, plot, units
 
 T, D, H, N, K = 5, 3, 4, 2, 6
 RNG = np.random.default_rng(0)
@@ -145,3 +145,46 @@ def test_sizes_that_are_no_integers_are_refused():
         for value in (2.5, 2.0, True, "2", None, np.float64(2), np.array([2]), np.array(2.0)):
             with pytest.raises(TypeError, match=r"^\w+: got .*, want an integer"):
                 call(value)
+
+
+class Axes:
+    """What refuses to be drawn into."""
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: mr.LSTM(D, H, dtype=np.zeros(2)), ValueError, 'dtype: got .*, want "float32" or'),
+        (lambda: mr.LSTM(D, H, init=np.zeros(2)), ValueError, "init: got .*, want one of 'uniform'"),
+        (lambda: mr.Activation(np.zeros(2)), ValueError, 'activation: got .*, want "tanh" or'),
+        (lambda: mr.Recurrent("lstm", D, H), TypeError, r"cell: got 'lstm', .*such as LSTMCell\(\)"),
+        (lambda: mr.LSTM(D, H, forget_bias=True), TypeError, "forget_bias: got True, want a number"),
+        (lambda: mr.summary(RNN.parameters()), TypeError, "model: got list, want a network or a model"),
+        (lambda: mr.clip_grad_norm(OUT.parameters(), 1.0, "no"), TypeError, "error_if_.*: got 'no'"),
+        (lambda: OUT.load_state_dict(OUT.state_dict(), "no"), TypeError, "strict: got 'no', want True"),
+        (lambda: mr.SGD(OUT.parameters(), 0.1, 0.9, "no"), TypeError, "nesterov: got 'no', want True"),
+        (lambda: setattr(OUT.parameters()[0], "frozen", "no"), TypeError, "frozen: got 'no', want True"),
+        (lambda: RNN.forward(X, want_cache="no"), TypeError, "want_cache: got 'no', want True or False"),
+        (lambda: RNN.forward(X, check_finite="no"), TypeError, "check_finite: got 'no', want True or"),
+        (lambda: RNN.backward(RNN.forward(X)[2], YS, want_dx="no"), TypeError, "want_dx: got 'no'"),
+        (lambda: OUT.forward(RNN.forward(X)), ValueError, "x: .*the first of what forward returns"),
+        (lambda: mr.generate(RNN, [0], 0), TypeError, "step: got RNN, want a function"),
+        (lambda: mr.greedy_search(RNN, None, [0], 0, 2), TypeError, "step: got RNN, want a function"),
+        (lambda: data.pad(3), TypeError, "sequences: got int, want sequences"),
+        (lambda: data.pad([[1], [2, 3]], "x"), TypeError, "value: got str, want an array"),
+        (lambda: data.pad([[1], [2, 3]], None), TypeError, "value: got object, want numbers"),
+        (lambda: data.MinMaxScaler([0, 1], ["a", "b"]), TypeError, "span: got <U1, want numbers"),
+        (lambda: plot.loss_curve(Axes(), np.ones((2, 3))), ValueError, r"losses: got shape \(2, 3\)"),
+        (lambda: plot.loss_curve(Axes(), []), ValueError, "losses: got none, want one or more"),
+        (lambda: plot.loss_curves(Axes(), [[1, 2]]), TypeError, "curves: got list, want arrays by name"),
+        (lambda: plot.loss_curves(Axes(), {"a": [1.0]}), TypeError, r"curves\['a'\]: want a pair"),
+        (lambda: plot.loss_curves(Axes(), {}, pale="a"), TypeError, "pale: got 'a', want a list"),
+        (lambda: plot.states_over_time(Axes(), np.zeros((3, 2)), "ab", "abc"), ValueError,
+         r"below: got 2, want 3 for h of shape \(3, 2\)"),
+        (lambda: plot.text_by_unit(Axes(), ["a"], [0.0]), TypeError, "text: got list, want a str"),
+        (lambda: units.rank_units(np.zeros((4, 2)), [1]), TypeError, "features: got list, want arrays"),
+    ],
+)  # fmt: skip
+def test_habits_from_elsewhere_are_refused_by_name(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -112,7 +112,7 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         ValueError: no sequences, or they differ in more than length; integers cannot hold `value`.
         TypeError: sequences of something else than real numbers.
     """
-    if isinstance(sequences, str | bytes):
+    if isinstance(sequences, str | bytes) or not hasattr(sequences, "__iter__"):
         raise TypeError(f"sequences: got {type(sequences).__name__}, want sequences of numbers")
     rows = [to_host(sequence, f"sequences[{k}]") for k, sequence in enumerate(sequences)]
     filled = [row for row in rows if row.ndim and len(row)] or rows
@@ -127,7 +127,8 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
     if dtype.kind not in "fiub":
         raise TypeError(f"sequences: got {dtype}, want real numbers")
     with np.errstate(invalid="ignore"):
-        filler = np.asarray(value).astype(dtype)
+        filler = checks.an_array("value", checks.of_shape("value", to_host(value, "value"), ()))
+        filler = filler.astype(dtype)
     if dtype.kind != "f" and filler != value:
         raise ValueError(f"value: got {value}, which {dtype} cannot hold")
     lengths = np.array([len(row) for row in rows])

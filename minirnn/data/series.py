@@ -109,10 +109,17 @@ class MinMaxScaler:
         low: (D,), the least of each column, or a scalar for rows of shape (n,).
         span: the difference of the greatest and the least; 1 for a column that is constant, which
             becomes 0.
+
+    Raises:
+        TypeError: `low` or `span` is not numbers.
     """
 
     low: Values
     span: Values
+
+    def __post_init__(self) -> None:
+        for name in ("low", "span"):
+            object.__setattr__(self, name, checks.an_array(name, getattr(self, name))[()])
 
     @classmethod
     def fit(cls, rows: Values) -> MinMaxScaler:

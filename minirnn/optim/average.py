@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
+from .. import checks, saved
 from ..backend import Array, on_its_device, to_host
 from ..parameter import Parameter, check_names, check_parameters
 
@@ -77,7 +77,7 @@ class Average:
         checks.mapping("state", state)
         own = self.state_dict()
         state = {"decay": own["decay"], **state}
-        checks.saved_values("state", state, own)
+        saved.saved_values("state", state, own)
         steps = checks.whole_number("state['steps']", np.asarray(state["steps"])[()], 0)
         self.decay = checks.fraction("state['decay']", np.asarray(state["decay"]).tolist())
         self.steps = steps

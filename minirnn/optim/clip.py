@@ -37,6 +37,7 @@ def clip_grad_norm(
         TypeError: `max_norm` is not a number; `parameters` are something else.
     """
     max_norm = checks.positive("max_norm", max_norm)
+    error_if_nonfinite = checks.truth("error_if_nonfinite", error_if_nonfinite)
     parameters = check_parameters(parameters)
     with parameters[0].backend.active():
         trained = [p for p in parameters if not p.frozen]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
+from .. import checks, saved
 from ..backend import Array, on_its_device, to_host
 from ..parameter import Layer, Parameter, check_names, check_parameters
 from ..pool import parallel, shares
@@ -229,7 +229,7 @@ class Optimizer:
         def without_settings(values: Mapping[str, Any]) -> dict[str, Any]:
             return {k: values[k] for k in values if k not in settings and not k.startswith("lr")}
 
-        checks.saved_values("state", without_settings(state), without_settings(self.state_dict()))
+        saved.saved_values("state", without_settings(state), without_settings(self.state_dict()))
         numbers = {
             name: check(f"state[{name!r}]", np.asarray(state[name]).tolist())
             for name, check in self.numbers.items()

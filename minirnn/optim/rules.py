@@ -26,7 +26,7 @@ class SGD(Optimizer):
 
     momentum: float
     nesterov: bool
-    numbers = {"momentum": checks.fraction, "nesterov": lambda name, value: bool(value)}  # noqa: RUF012
+    numbers = {"momentum": checks.fraction, "nesterov": checks.truth}  # noqa: RUF012
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class SGD(Optimizer):
         on_nonfinite: str | None = None,
         check: Layer | None = None,
     ) -> None:
-        if nesterov and not momentum:
+        if checks.truth("nesterov", nesterov) and not momentum:
             raise ValueError(f"nesterov: got {nesterov} with momentum={momentum}, want a momentum")
         self.slots = ("v",) if momentum else ()
         super().__init__(parameters, lr, on_nonfinite, check, momentum=momentum, nesterov=nesterov)
