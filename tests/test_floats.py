@@ -27,7 +27,8 @@ def squashed(cell, scan, values):
 
 
 @pytest.mark.parametrize(
-    ("cell", "scan"), [(c, s) for c, s in SCANS if "relu" not in c.name], ids=str
+    ("cell", "scan"),
+    [pytest.param(c, s, id=f"{c.name}-{s}") for c, s in SCANS if "relu" not in c.name],
 )
 def test_tanh_and_the_logistic_function_are_right_to_3e_7(cell, scan):
     found = squashed(cell, scan, VALUES)
