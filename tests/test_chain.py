@@ -175,6 +175,17 @@ def test_windows_with_the_state_handed_on_are_one_sequence(rng):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
+def test_gradients_of_parameters_are_whole_without_that_of_x(rng):
+    model = mr.Model(a=network("lstm", D), b=network("gru", 2))
+    ys, _, cache = model.forward(rng.normal(size=(T, D, N)))
+    dx, _ = model.backward(cache, ys)
+    found = gradients(model)
+    model.zero_grad()
+    assert model.backward(cache, ys, want_dx=False)[0] is None
+    assert dx.any()
+    assert all(same_bits(found[name], g) for name, g in gradients(model).items())
+
+
 def test_beams_and_samples_are_drawn_from_a_chain():
     model = mr.Model(rnn=mr.GRU(5, 4, rng=0), drop=mr.Dropout(0.5), out=mr.Linear(4, 5, rng=1))
     tokens, _ = mr.beam_search(model.step, None, np.array([1, 2]), 0, 3, 2)[:2]
