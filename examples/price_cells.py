@@ -63,7 +63,7 @@ MOST = 1e15  # the size of a number that is a misprint; its square is still far 
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 TIME = (
-    r"(\s*\(.\)|\s[월화수목금토일]요일)?"  # a day of the week behind the date
+    r"(\s*\(.\)|\s[월화수목금토일](요일)?)?"  # a day of the week behind the date
     r"([T ,]+((오전|오후)\s?)?\d\d?(:\d\d){1,2}(\.\d+)?\s?([AP]\.?M\.?)?"
     r"\s?(Z|[A-Z]{3,4}|[+-]\d\d:?\d\d)?)?"
 )
@@ -78,7 +78,9 @@ DATES = [
         r"(?P<a>\d\d?)(?P<mark>[-/.])\s?(?P<b>\d\d?)(?P=mark)\s?(?P<c>\d{4}|\d\d)\.?",
     )
 ]
-EPOCH = re.compile(r"(\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(\.\d+)?", re.A)  # s, ms, µs, ns
+EPOCH = re.compile(
+    r"(\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(\.\d+)?|\d\.\d+e\+?0?(9|1[1258])", re.A | re.I
+)  # s, ms, µs, ns
 ORDERS = {"mdy": "month/day/year", "dmy": "day/month/year", "ymd": "year/month/day"}
 
 
@@ -118,9 +120,12 @@ def decimal_mark(cells: Sequence[str]) -> tuple[str, str]:
     point, comma = (sum(column) for column in zip(*fits, strict=True))
     if comma > point:
         return COMMA, ""
-    doubtful = [cell for cell, both in zip(cells, fits, strict=True) if all(both) and "," in cell]
+    doubtful = [
+        c for c in cells if None not in (n := {_number(c, m) for m in NUMBERS}) and len(n) > 1
+    ]
     if doubtful and point == comma:
-        return POINT, f"a comma before three digits, as in {doubtful[0]}, is taken for thousands"
+        number = f"{doubtful[0]} is taken for {_number(doubtful[0], POINT):.10g}"
+        return POINT, f"{number}, as no cell tells whether that mark is one of decimals"
     return POINT, ""
 
 
@@ -165,9 +170,9 @@ def to_date(cell: str, order: str = "mdy") -> date:
     """
     try:
         if EPOCH.fullmatch(cell):
-            seconds = int(cell.partition(".")[0])
+            seconds = float(cell)
             while seconds >= 1e10:  # of smaller units
-                seconds //= 1000
+                seconds /= 1000
             return datetime.fromtimestamp(seconds, UTC).date()
         for pattern in DATES:
             if match := pattern.fullmatch(cell):

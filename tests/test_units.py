@@ -427,6 +427,20 @@ def test_font_that_was_installed_since_matplotlib_has_looked_is_found(installed,
     assert plot.fonts("monospace") == ["monospace", "D2Coding"]
 
 
+def test_letters_are_drawn_in_these_fonts(monkeypatch):
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    drawn = {}
+    for font in ("DejaVu Sans Mono", "DejaVu Serif"):
+        monkeypatch.setattr(plot, "fonts", lambda family, font=font: [font])
+        ax = Figure().subplots()
+        plot.text_by_unit(ax, "a", np.zeros(1))
+        drawn[font] = ax.collections[0].get_paths()[0].codes
+        assert np.array_equal(drawn[font], TextPath((0, 0), "a", prop=FontProperties(font)).codes)
+    assert len({len(codes) for codes in drawn.values()}) == 2
+
+
 def test_cells_are_wide_enough_for_korean_letters():
     aspects = []
     for text in ("to be", "to 가!"):
