@@ -58,7 +58,7 @@ class Uncounted:
 
 # What is launched besides the scan: each operation by itself, and where functions are one kernel
 STEP = {
-    "network": (3, 3),  # h and c before the first step, as one; the last ones of all layers
+    "network": (4, 4),  # the tokens' copy; h and c before the first step, as one; the last ones
     "output layer": (3, 3),  # the copy of its input, the product, the bias
     "loss": (18, 8),
     "zero_grad": (1, 1),
