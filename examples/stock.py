@@ -166,11 +166,11 @@ def learn(
             print(f"epoch {epoch:4d}  loss {float(loss):.6f}", flush=True)
 
 
-def last_state(rnn: mr.LSTM | None, x: Values) -> tuple[Values, Any]:
+def last_state(rnn: mr.LSTM | None, x: Values, want_cache: bool = True) -> tuple[Values, Any]:
     """Return what the network knows after a window, (H, N); without one, the window itself."""
     if rnn is None:
         return x.reshape(-1, x.shape[2]), None
-    _, state, cache = rnn.forward(x)
+    _, state, cache = rnn.forward(x, want_cache=want_cache)
     return rnn.last(state), cache
 
 
@@ -178,8 +178,8 @@ def predict(
     rnn: mr.LSTM | None, out: mr.Sequential, x: Values, options: argparse.Namespace
 ) -> Values:
     """Return the scaled prediction for each window, (N,)."""
-    h, _ = last_state(rnn, mr.to_device(x, options.device))
-    pred: Values = mr.to_host(out.forward(h)[0])[0].astype(float)
+    h, _ = last_state(rnn, mr.to_device(x, options.device), want_cache=False)
+    pred: Values = mr.to_host(out.forward(h, want_cache=False)[0])[0].astype(float)
     return pred
 
 

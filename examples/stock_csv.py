@@ -151,9 +151,9 @@ def predict(
     network: Network, x: np.ndarray, scaler: MinMaxScaler, device: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the closes that the network expects (N,), and its last hidden state (H, N)."""
-    _, state, _ = network.rnn.forward(mr.to_device(x, device))
+    _, state, _ = network.rnn.forward(mr.to_device(x, device), want_cache=False)
     h = network.rnn.last(state)
-    scores, _ = network.out.forward(h)
+    scores, _ = network.out.forward(h, want_cache=False)
     return scaler.inverse(mr.to_host(scores)[0].astype(float)), mr.to_host(h)
 
 
