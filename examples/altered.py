@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from textwrap import dedent
@@ -20,9 +21,9 @@ def definition(function: FunctionType) -> ast.FunctionDef:
     return _parsed(inspect.getsource(function), function)
 
 
-def compiled(tree: ast.FunctionDef) -> CodeType:
-    """The code of one function."""
-    module = compile(ast.fix_missing_locations(ast.Module([tree], [])), "altered", "exec")
+def compiled(tree: ast.FunctionDef, file: str = "altered") -> CodeType:
+    """The code of one function, as if it stood in `file`."""
+    module = compile(ast.fix_missing_locations(ast.Module([tree], [])), file, "exec")
     codes = (c for c in module.co_consts if isinstance(c, CodeType))
     return next(c for c in codes if c.co_name == tree.name)
 
@@ -49,11 +50,15 @@ def altered(function: Callable[..., Any], old: str, new: str) -> Iterator[None]:
     (k,) = places
     lines[k] = lines[k].replace(old, new)
     original = function.__code__
+    file, start = f"<altered {function.__qualname__}>", original.co_firstlineno - 1
+    whole = [*linecache.getlines(original.co_filename)[:start], *(f"{line}\n" for line in lines)]
     try:
-        function.__code__ = compiled(_parsed("\n".join(lines), function))
+        function.__code__ = compiled(_parsed("\n".join(lines), function), file)
+        linecache.cache[file] = sum(map(len, whole)), None, whole, file  # for `inspect` to read
         yield
     finally:
         function.__code__ = original
+        linecache.cache.pop(file, None)
 
 
 def _parsed(source: str, function: FunctionType) -> ast.FunctionDef:

@@ -43,8 +43,8 @@ _ALL = (
         f"{LEARN_DL}, which keeps no gradient of c from step to step. Elsewhere, a reader took the "
         f"right plus [for a mistake]({GITHUB}/cthorey/CS231/issues/1).",
         LSTM,
-        "a term is missing",
-        "only the rows of i, f, g are wrong",
+        "(2.7') is wrong",
+        "(2.7') is wrong",
     ),
     Exhibit(
         "dc_stays",
@@ -56,8 +56,8 @@ _ALL = (
         f"{COURSE}, a course's notebook: `dC_prev` and `dh_prev` are computed, and never become "
         "`dC_next` and `dh_next`. A reader's gradient check found it.",
         LSTM,
-        "look at what a step hands back",
-        "it is zero",
+        "(2.6') is wrong",
+        "(2.6') is wrong",
     ),
     Exhibit(
         "dh_stays",
@@ -70,8 +70,8 @@ _ALL = (
         f"[qixianbiao/RNN]({GITHUB}/qixianbiao/RNN/issues/2), where outputs' gradients are added up "
         "over time, but never go through W.",
         RNN,
-        "a term is missing",
-        "a term is missing",
+        "each equation of the cell is right",
+        "each equation of the cell is right",
     ),
     Exhibit(
         "past_the_gates",
@@ -83,8 +83,8 @@ _ALL = (
         "matrix, and is easily overlooked.",
         "",
         GRU,
-        "look at what a step hands back",
-        "a term is missing",
+        "(3.2') is wrong",
+        "(3.2') is wrong",
     ),
     Exhibit(
         "final_state_lost",
@@ -125,8 +125,8 @@ _ALL = (
         "without a shift fits as well.",
         f"[thinc]({THINC}#L1591), `dWh += dG.T @ Y[i, d]`, with `Y[t]` the output of step t.",
         LSTM,
-        "a wrong state was used",
-        "a wrong state was used",
+        "(2.1') is wrong",
+        "(2.1') is wrong",
     ),
     Exhibit(
         "never_stored",
@@ -139,8 +139,8 @@ _ALL = (
         f"[thinc]({THINC}#L1522), `dG`, in the version for Python: every gradient of the LSTM is zero. "
         "Its tests looked at shapes, and trained on sequences of one step.",
         LSTM,
-        "it is zero: the gradient is lost on its way here",
-        "it is zero",
+        "(2.1') is wrong",
+        "(2.1') is wrong",
     ),
     Exhibit(
         "overwritten_y",
@@ -153,8 +153,8 @@ _ALL = (
         f"[thinc, January 2020]({GITHUB}/explosion/thinc/blob/c9ad3a0a/thinc/backends/ops.py#L387): "
         "`d_ho = cells_tanh` makes no copy, and the next line writes to it. Gone four days later.",
         LSTM,
-        "a term is missing",
-        "only the rows of i, f, g are wrong",
+        "(2.7') is wrong",
+        "(2.7') is wrong",
     ),
     Exhibit(
         "tanh_of_c",
@@ -165,8 +165,8 @@ _ALL = (
         "tanh' = 1 - tanh² is written in terms of the output of tanh, and gets the input.",
         "",
         LSTM,
-        "a term is missing",
-        "only the rows of i, f, g are wrong",
+        "(2.7') is wrong",
+        "(2.7') is wrong",
     ),
     Exhibit(
         "sigmoid_twice",
@@ -179,8 +179,8 @@ _ALL = (
         f"[neural2d]({GITHUB}/davidrmiller/neural2d/issues/40), a feed-forward network, as tanh' of "
         f"tanh. In {COURSE} the forget gate's factor is `sigmoid(f)` alone.",
         LSTM,
-        "a term is missing",
-        "only the rows of f are wrong",
+        "(2.3') is wrong",
+        "(2.3') is wrong",
     ),
     Exhibit(
         "transposed_W",
@@ -191,8 +191,8 @@ _ALL = (
         "W of a plain RNN is square, so that no shape complains.",
         "",
         RNN,
-        "look at what a step hands back",
-        "a term is missing",
+        "(1.1') is wrong",
+        "(1.1') is wrong",
     ),
     Exhibit(
         "shared_bias",
@@ -205,8 +205,8 @@ _ALL = (
         f"[in 2026]({GITHUB}/hanbt/learn_dl/pull/63). numpy-ml added the output gate's bias to three "
         f"gates, [forward]({GITHUB}/ddbourgin/numpy-ml/issues/42).",
         LSTM,
-        "only the rows of i, o are wrong",
-        "only the rows of i, o are wrong",
+        "i's hold the gradient of f",
+        "i's hold the gradient of f",
     ),
     Exhibit(
         "reset_elsewhere",
@@ -218,8 +218,8 @@ _ALL = (
         "two tutorials, in one class.",
         "",
         GRU_BEFORE,
-        "a term is missing",
-        "only the rows of r are wrong",
+        "(4.5') is wrong",
+        "(4.5') is wrong",
     ),
     # Time and sums over time
     Exhibit(
@@ -233,7 +233,7 @@ _ALL = (
         f"[Axon]({GITHUB}/elixir-nx/axon/pull/646), by default and until August 2026: the gradient of "
         "its loop combined the steps in the order forward.",
         RNN,
-        "a term is missing",
+        "each equation of the cell is right",
     ),
     Exhibit(
         "averaged",
@@ -258,7 +258,7 @@ _ALL = (
         f"{LEARN_DL}: the gradients of U come from one step alone. A review of "
         f"[Arraymancer's GRU]({GITHUB}/mratsim/Arraymancer/pull/237) caught it in time.",
         RNN,
-        "a term is missing",
+        "each equation of the cell is right",
     ),
     Exhibit(
         "loss_not_averaged",
@@ -283,8 +283,8 @@ _ALL = (
         f"[MXNet]({GITHUB}/apache/mxnet/pull/18203), LSTMs of more than two layers in both directions, "
         "without oneDNN, until 2020.",
         STACK,
-        "a term is missing",
-        "a term is missing",
+        "each equation of the cell is right",
+        "each equation of the cell is right",
     ),
     Exhibit(
         "one_direction",
@@ -296,8 +296,8 @@ _ALL = (
         f"[mlpack]({GITHUB}/mlpack/mlpack/pull/1742), as one direction's part left out of the gradient "
         "of the parameters, in 2019.",
         STACK,
-        "a term is missing",
-        "a term is missing",
+        "each equation of the cell is right",
+        "each equation of the cell is right",
     ),
     Exhibit(
         "not_turned",
@@ -309,7 +309,7 @@ _ALL = (
         "their gradients are not turned back.",
         "",
         BOTH,
-        "a term is missing",
+        "each equation of the cell is right",
     ),
     Exhibit(
         "first_mask",

@@ -49,7 +49,7 @@ class Exhibit:
     story: str  # how it comes about
     seen: str  # where it was seen, as Markdown; empty where that is not known
     case: Case | WithLoss  # the problem it is checked with
-    says: str  # a part of what gradcheck says of some block, over several steps
+    says: str  # a part of what gradcheck says, over several steps
     one_step: str = ""  # and over one; empty where nothing is wrong there
 
     def made(self) -> AbstractContextManager[None]:
@@ -79,7 +79,8 @@ def summary(report: Report) -> str:
     names: dict[str, list[str]] = {}
     for row in report.rows:
         names.setdefault(row.hint or "right", []).append(row.name)
-    return "\n".join(f"{', '.join(blocks)}: {hint}" for hint, blocks in names.items())
+    lines = [f"{', '.join(blocks)}: {hint}" for hint, blocks in names.items()]
+    return "\n".join([*lines, *(note for note in report.notes if note not in names)])
 
 
 def weak(

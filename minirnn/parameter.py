@@ -122,16 +122,20 @@ class Parameter:
         own[...] = self.backend.put(saved.castable(name, value, self), self.dtype)
 
     @contextmanager
-    def replaced_by(self, array: Array) -> Iterator[None]:
-        """Compute with `array`, of the same shape and any dtype, in place of the data."""
+    def replaced_by(self, array: Array, grad: Array | None = None) -> Iterator[None]:
+        """Compute with `array`, of the same shape and any dtype, in place of the data.
+
+        Gradients are then added to `grad`, if it is given.
+        """
         with Parameter.changing:
-            own, self._data = self._data, array
+            own = self._data, self._grad
+            self._data, self._grad = array, self._grad if grad is None else grad
             Parameter.replaced += 1
         try:
             yield
         finally:
             with Parameter.changing:
-                self._data = own
+                self._data, self._grad = own
                 Parameter.replaced -= 1
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@
 cell of this package.
 """
 
-from .check import Report, Row, gradcheck
+from .check import gradcheck
+from .report import Report, Row
 
 __all__ = ["Report", "Row", "gradcheck"]

@@ -10,7 +10,9 @@ import numpy as np
 
 Values = np.ndarray[Any, Any]
 
-CLOSE = 1e-5  # relative to the largest element: well above rounding, well below any mistake
+CLOSE = 1e-5  # relative: well above rounding, well below any mistake
+NOTHING = "it fits no common mistake: a term is missing or too many, or a wrong state was used"
+FLOOR = 1e-8  # beside the largest element: where small ones are close
 
 
 class Sizes(NamedTuple):
@@ -40,26 +42,38 @@ def diagnose(
         return "it is not finite"
     if not np.isfinite(want).all():
         return "the numerical gradient is not finite: the loss itself overflows"
-    if _close(got, want):
+    apart, size = np.abs(got - want), np.abs(want)
+    if (apart <= CLOSE * size.max()).all() and (apart <= 0.3 * size).all():
         return (
             "it differs by rounding only: something is computed in single precision, or differences "
             "are too coarse for this tolerance"
         )
-    if not got.any():
-        return "it is zero: the gradient is lost on its way here"
-    if factor := _factor(got, want):
-        return _name_factor(factor, sizes)
+    if not want.any():
+        return "the loss does not change with it: is it used, and read anew in each forward?"
+    if whole := _whole(got, want, sizes):
+        return whole
     if got.ndim == 2 and _close(got.reshape(got.shape[::-1]).T, want):
         return "it is transposed"
     return (
         _gates(got, want, sizes, blocks)
         or (_time_and_batch(got, want) if series else "")
-        or "it fits no common mistake: a term is missing or too many, or a wrong state was used"
+        or _rows(got, want, sizes)
+        or NOTHING
     )
 
 
 def _close(got: Values, want: Values) -> bool:
-    return bool(np.abs(got - want).max() <= CLOSE * max(np.abs(want).max(), 1e-30))
+    size = np.abs(want)
+    return bool((np.abs(got - want) <= CLOSE * size + FLOOR * size.max(initial=0)).all())
+
+
+def _whole(got: Values, want: Values, sizes: Sizes) -> str:
+    """One thing that is wrong with all elements alike."""
+    if not got.any():
+        return "it is zero: the gradient is lost on its way here"
+    if factor := _factor(got, want):
+        return _name_factor(factor, sizes)
+    return ""
 
 
 def _factor(got: Values, want: Values) -> float | None:
@@ -94,13 +108,67 @@ def _gates(got: Values, want: Values, sizes: Sizes, blocks: Sequence[str]) -> st
         if all(_close(parts[k], true[gate]) for k, gate in enumerate(order)):
             found = ", ".join(blocks[gate] for gate in order)
             return f"its gates are in the order {found} instead of {', '.join(blocks)}"
-    scale = np.abs(want).max()
-    wrong = [k for k in range(len(blocks)) if np.abs(parts[k] - true[k]).max() > CLOSE * scale]
+    wrong = [k for k in range(len(blocks)) if not _close_beside(parts[k], true[k], want)]
     if len(wrong) == len(blocks):
         return ""
     names = ", ".join(blocks[k] for k in wrong)
-    inner = diagnose(parts[wrong[0]], true[wrong[0]], sizes) if len(wrong) == 1 else ""
-    return f"only the rows of {names} are wrong" + (f": {inner}" if inner else "")
+    found = f"only the rows of {names} are wrong"
+    copies = [
+        f"{blocks[k]}'s hold the gradient of {blocks[gate]}"
+        for k in wrong
+        for gate in range(len(blocks))
+        if gate != k and _close(parts[k], true[gate])
+    ]
+    if copies:
+        return f"{found}: {', '.join(copies)}"
+    inner = _part(parts[wrong[0]], true[wrong[0]], sizes) if len(wrong) == 1 else ""
+    return f"{found}: {inner}" if inner else found
+
+
+def _rows(got: Values, want: Values, sizes: Sizes) -> str:
+    """Some rows, columns or steps wrong among right ones, the axes taken one after another."""
+    for axis in range(want.ndim):
+        a, b = np.moveaxis(got, axis, 0), np.moveaxis(want, axis, 0)
+        wrong = [k for k in range(len(b)) if not _close_beside(a[k], b[k], want)]
+        if not wrong or len(wrong) == len(b):
+            continue
+        kind = {1: ("element",), 2: ("row", "column")}.get(want.ndim, ("part",) * want.ndim)[axis]
+        where = f" along axis {axis}" if kind == "part" else ""
+        kind, are = (f"{kind}s", "are") if len(wrong) > 1 else (kind, "is")
+        found = f"only {kind} {_ranges(wrong)} of {len(b)}{where} {are} wrong"
+        for start in range(len(b) - len(wrong) + 1):
+            others = list(range(start, start + len(wrong)))
+            if others != wrong and _close(a[wrong], b[others]):
+                return f"{found}, with the gradient of {_ranges(others)} there"
+        inner = _part(a[wrong], b[wrong], sizes)
+        return f"{found}: {inner}" if inner else found
+    return ""
+
+
+def _part(got: Values, want: Values, sizes: Sizes) -> str:
+    """What is wrong with a part of a gradient."""
+    if whole := _whole(got, want, sizes):
+        return whole
+    if np.linalg.norm(got) > 3 * np.linalg.norm(want) and (got * want).sum() > 0:
+        return "they are too large: is a derivative forgotten, such as σ' = f (1 - f) < 1/4?"
+    return ""
+
+
+def _close_beside(got: Values, want: Values, whole: Values) -> bool:
+    """Whether a part of the gradient `whole` is right."""
+    floor = FLOOR * np.abs(whole).max(initial=0)
+    return bool((np.abs(got - want) <= CLOSE * np.abs(want) + floor).all())
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers as text, as in "0 to 3, 5"."""
+    runs: list[list[int]] = []
+    for k in numbers:
+        if runs and k == runs[-1][-1] + 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    return ", ".join(f"{r[0]} to {r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)
 
 
 def _time_and_batch(got: Values, want: Values) -> str:
@@ -111,7 +179,9 @@ def _time_and_batch(got: Values, want: Values) -> str:
         return "it is one step late: element t holds the gradient of t - 1"
     if _close(got[:-1], want[1:]):
         return "it is one step early: element t holds the gradient of t + 1"
-    wrong = np.abs(got - want) > CLOSE * np.abs(want).max()
+    if _close(got[::-1], want):
+        return "it is turned around in time"
+    wrong = np.abs(got - want) > CLOSE * np.abs(want) + FLOOR * np.abs(want).max()
     there = wrong | (want != 0)  # the others do not exist: a sequence without a step is never wrong
     steps, sequences = np.flatnonzero(wrong.any((1, 2))), np.flatnonzero(wrong.any((0, 1)))
     parts = []

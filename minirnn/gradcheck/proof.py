@@ -8,7 +8,7 @@ projection of *all* outputs (every element of ys and of the final state), differ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
@@ -16,7 +16,10 @@ import numpy as np
 
 from ..cells import Cell
 from ..recurrent import Recurrent
-from .check import Report, gradcheck
+from .check import gradcheck
+from .diagnose import NOTHING
+from .equations import wrong_equation
+from .report import Report
 
 LENGTHS = (2, 0, 4)  # one sequence shorter than T, one without any step, one that is whole
 GIVEN = ("ys", "state", "both")  # which gradients backward is handed
@@ -59,8 +62,8 @@ class Case:
         """Check every gradient of this arrangement; see `gradcheck`.
 
         All sizes (T steps, D inputs, H units, N sequences) differ by default, so that none passes for
-        another. Where something is wrong, T=1 shows it before it has spread through time. `seed` is that
-        of the random values.
+        another. Where something is wrong, the report says which equation it is (see `wrong_equation`),
+        and T=1 shows it before it has spread through time. `seed` is that of the random values.
 
         Raises:
             ValueError, TypeError: the cell gave what does not fit, or lost the imaginary part.
@@ -102,7 +105,12 @@ class Case:
             dx, dstate = net.backward(cache, r_ys, tuple(r_state) or None)
             return {"x": dx} | dict(zip(initial, dstate, strict=False))
 
-        return gradcheck(forward, backward, net.parameters(), x=x, **initial)
+        report = gradcheck(forward, backward, net.parameters(), x=x, **initial)
+        if report.ok:
+            return report
+        where = wrong_equation(self.cell, D, H, N, seed)
+        rows = (replace(r, hint=where) if r.hint == NOTHING else r for r in report.rows)
+        return replace(report, rows=tuple(rows), notes=(*report.notes, where))
 
 
 def arrangements(cell: Cell, scan: str) -> Iterator[Case]:
