@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
+import pytest
 from helpers import compile_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scans import SCANS, each_scan
 
 from minirnn.cells import CELLS
+from minirnn.gradcheck import Report, Row
 from minirnn.gradcheck.proof import Case, arrangements
 from minirnn.pool import why_not_compiled
 
@@ -93,6 +96,47 @@ def test_command_prints_the_table_and_succeeds():
     rows = [line for line in done.stdout.splitlines() if line.startswith("RNN")]
     assert len(rows) == (2 if why_not_compiled() else 3) * 3 * 2 * 2
     assert "all within the bar of 1e-12" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["--scan", "fused"],
+            "argument --scan: 'fused' cannot run here: the parameters are on cpu",
+        ),
+        (["--scan", "numba", "--cell", "GRU(reset_after=False)"], "has no compiled steps"),
+        (["--scan", "auto"], "argument --scan: invalid choice: 'auto'"),
+        (["--cell", "none"], "argument --cell: got 'none', want one of RNN"),
+    ],
+)
+def test_command_that_would_check_nothing_says_so_in_one_line(arguments, says, monkeypatch, capsys):
+    from minirnn.gradcheck import __main__ as command
+
+    monkeypatch.setattr(sys, "argv", ["gradcheck", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        command.main()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert says in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_command_checks_the_scan_that_is_asked_for_in_every_arrangement(monkeypatch, capsys):
+    from minirnn.gradcheck import __main__ as command
+
+    checked = []
+    row = Row("l0.U", (1,), 0.0, 1.0, "", 1e-12, "complex step")
+    monkeypatch.setattr(Case, "check", lambda case, seed: checked.append(case) or Report((row,)))
+    for scan in ("generic", "numpy"):
+        monkeypatch.setattr(sys, "argv", ["gradcheck", "--scan", scan])
+        assert command.main() == 0
+        assert {(case.cell.name, case.scan) for case in checked} == {(c.name, scan) for c in CELLS}
+        assert {
+            (case.layers, case.bidirectional, case.lengths, case.state) for case in checked
+        } == {*product((1, 2, 3), (False, True), (False, True), (False, True))}
+        assert capsys.readouterr().out.count("\n") > len(CELLS) * 12
+        checked.clear()
 
 
 def test_command_fails_when_a_gradient_is_wrong(monkeypatch, capsys):

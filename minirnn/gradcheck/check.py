@@ -11,7 +11,7 @@ from ..backend import Array
 from ..parameter import Parameter
 from .diagnose import Sizes, diagnose
 from .differences import EPS, sizes
-from .numeric import CENTRAL, COMPLEX, SURE, Numeric, noise_at, numerical, slope_by
+from .numeric import BLURRED, CENTRAL, COMPLEX, SURE, Numeric, noise_at, numerical, slope_by
 from .problem import Backward, Forward, Problem
 from .report import Report, Row
 
@@ -19,8 +19,9 @@ Values = np.ndarray[Any, Any]
 
 TOLERANCES = {COMPLEX: 1e-12, CENTRAL: 1e-6}
 SINGLE_TOLERANCE = 1e-4  # where parameters or inputs are float32
-BLURRED = 1e-2  # a difference that may be as wrong as this proves nothing
 UNSEEN = 1e-6  # beside the largest of all: what may be lost in the rounding of the loss
+NEAR = 1e-6  # relative: how far a point close by is
+GROSS = 1e-3  # relative: an error that is none of rounding
 KINK = (
     "the loss has a kink here (relu at 0, say), where no difference is right: "
     "move the input away from it"
@@ -108,6 +109,7 @@ class _Judge:
         bar = SINGLE_TOLERANCE if self.problem.single else TOLERANCES[n.method]
         bar = bar if tol is None else tol
         errors = [self._errors(name, g, bar) for g in found]
+        errors[0] = np.where(self._too_small(name, found[0], errors[0] <= bar), np.inf, errors[0])
         worst = [float(e.max(initial=0)) for e in errors]
         hint = ""
         if max(worst) > bar:
@@ -136,6 +138,28 @@ class _Judge:
         if (errors > tol).any():
             errors = _ratio(np.abs(g - n.value), np.maximum(scale, self._sensitivity()[name]))
         return np.where(self._blurred(name, g), np.inf, errors)
+
+    def _too_small(self, name: str, g: Values, passed: Values) -> Values:
+        """Where `g` has `passed` as it is tiny beside other gradients, and is wrong all the same.
+
+        Rounding beside these is no excuse if the true gradient stays what it is at a point close by.
+        """
+        n = self.numeric[name]
+        apart = np.abs(g - n.value)
+        gross = passed & (apart > GROSS * np.abs(n.value)) & (apart > SURE * n.error)
+        if n.method == COMPLEX and gross.any():
+            gross &= apart > GROSS * self._sensitivity()[name]
+            near = self.problem.complex_step(name, self._close_by(np.random.default_rng(2)), gross)
+            gross &= np.abs(near - n.value) < GROSS * np.abs(n.value)
+        wrong: Values = gross & (n.value != 0)
+        return wrong
+
+    def _close_by(self, random: np.random.Generator) -> dict[str, Values]:
+        """A point close by: everything a little larger or smaller."""
+        return {
+            name: value * (1 + NEAR * random.choice([-1.0, 1.0], value.shape))
+            for name, value in self.problem.point.items()
+        }
 
     def _blurred(self, name: str, g: Values) -> Values:
         """Where a difference is so uncertain that it proves nothing of a gradient that matters."""
@@ -174,15 +198,11 @@ class _Judge:
         gradient may be what is left of large terms.
         """
         if self.moves is None:
-            random, step = np.random.default_rng(1), 1e-6
+            random = np.random.default_rng(1)
             self.moves = {name: np.zeros(g.shape) for name, g in self.gradients.items()}
             for _ in range(3):
-                moved = {
-                    name: value * (1 + step * random.choice([-1.0, 1.0], value.shape))
-                    for name, value in self.problem.point.items()
-                }
-                for name, g in self.problem.run(moved)[1].items():
-                    change = np.abs(g - self.gradients[name]) / step
+                for name, g in self.problem.run(self._close_by(random))[1].items():
+                    change = np.abs(g - self.gradients[name]) / NEAR
                     self.moves[name] = np.fmax(self.moves[name], change)
         return self.moves
 

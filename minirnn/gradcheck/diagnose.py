@@ -58,6 +58,7 @@ def diagnose(
         _gates(got, want, sizes, blocks)
         or (_time_and_batch(got, want) if series else "")
         or _rows(got, want, sizes)
+        or _mostly(got, want, sizes, blocks)
         or NOTHING
     )
 
@@ -142,6 +143,24 @@ def _rows(got: Values, want: Values, sizes: Sizes) -> str:
                 return f"{found}, with the gradient of {_ranges(others)} there"
         inner = _part(a[wrong], b[wrong], sizes)
         return f"{found}: {inner}" if inner else found
+    return ""
+
+
+def _mostly(got: Values, want: Values, sizes: Sizes, blocks: Sequence[str]) -> str:
+    """A block of rows that is far more wrong than all others, which may only suffer from it."""
+    for count in [len(blocks)] if blocks else [4, 3, 2]:
+        if got.ndim != 2 or count < 2 or len(got) % count:
+            continue
+        parts, true = np.split(got, count), np.split(want, count)
+        wrong = [
+            np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(parts, true, strict=True)
+        ]
+        k, height = int(np.argmax(wrong)), len(got) // count
+        if wrong[k] > 3 * sorted(wrong)[-2]:
+            rows = range(k * height, (k + 1) * height)
+            name = f"the rows of {blocks[k]}" if blocks else f"rows {_ranges(rows)}"
+            inner = _part(parts[k], true[k], sizes)
+            return f"most of all {name} are wrong{': ' * bool(inner)}{inner}"
     return ""
 
 

@@ -18,7 +18,7 @@ Values = np.ndarray[Any, Any]
 WIDEST, NARROWEST = 2.0**-3, 1e-9  # steps, beside the size of what is moved
 SHRINK = 4.0  # from one step to the next
 PROBE = 2.0**-8  # of the last step: a last look, close by, for what lies between the steps
-CLOSE = 1e-9  # relative: when steps need not shrink any more
+CLOSE = 1e-9  # relative: when steps need not shrink any more, unless told otherwise
 EPS = float(np.finfo(float).eps)
 
 
@@ -36,13 +36,14 @@ class Slope(NamedTuple):
         return self.left != self.right
 
 
-def slope(f: Callable[[float], float], here: float, noise: float) -> Slope:
+def slope(f: Callable[[float], float], here: float, noise: float, close: float = CLOSE) -> Slope:
     """The slope of `f` at 0, where it is `here`.
 
     Args:
         f: a function of how far to go, in units of the size of what is moved.
         here: f(0).
         noise: of its values.
+        close: the relative error at which to stop; rounding may stop it before.
     """
     value, error, h = 0.0, np.inf, WIDEST
     row: list[float] = []
@@ -52,14 +53,17 @@ def slope(f: Callable[[float], float], here: float, noise: float) -> Slope:
         up, down = f(h), f(-h)
         flat = flat and up == down == here
         jump = abs(up - here + down - here) / h
-        new = [(up - down) / (2 * h)]
+        new, bounds = [(up - down) / (2 * h)], [np.inf]
         for j, old in enumerate(row):
             new.append(new[j] + (new[j] - old) / (SHRINK ** (2 * j + 2) - 1))
-            bound = max(abs(new[-1] - new[j]), abs(new[-1] - old)) + noise / h
-            if bound < error:
-                value, error = new[-1], bound
+            bounds.append(max(abs(new[-1] - new[j]), abs(new[-1] - old)) + noise / h)
+        if abs(new[-1] - value) > 10 * (error + noise / h):
+            error = np.inf  # what wider steps agreed on is not what is here
+        k = int(np.argmin(bounds))
+        if bounds[k] < error:
+            value, error = new[k], bounds[k]
         row = new
-        if error <= CLOSE * abs(value) + 2 * noise / h or noise / h > error:
+        if error <= close * abs(value) + 2 * noise / h or noise / h > error:
             h *= PROBE
             up, down = f(h), f(-h)
             flat = flat and up == down == here
@@ -92,4 +96,4 @@ def sizes(values: Values) -> Values:
     """By how much to move each element: its own size, or what is usual here where it is about 0."""
     size = np.abs(values)
     usual = float(np.median(size[size > 0])) if size.any() else 1.0
-    return np.where(size > 1e-3 * usual, size, usual)
+    return np.where(size > 1e-6 * usual, size, usual)

@@ -15,6 +15,7 @@ Values = np.ndarray[Any, Any]
 
 COMPLEX, CENTRAL = "complex step", "central differences"
 SURE = 4.0  # times the estimated error of a difference
+BLURRED = 1e-2  # a difference that may be as wrong as this proves nothing
 
 
 class Numeric(NamedTuple):
@@ -66,10 +67,10 @@ def _agree_along_a_line(problem: Problem, exact: Mapping[str, Numeric]) -> bool:
     """Whether these gradients are those of the loss itself, along a random direction."""
     direction = _direction(problem, list(exact))
     with along(problem, direction) as f:
-        found = slope(f, problem.loss, EPS * abs(problem.loss))
+        found = slope(f, problem.loss, EPS * abs(problem.loss), 1e-12)
     terms = np.concatenate([(direction[name] * n.value).ravel() for name, n in exact.items()])
     whole, apart = np.abs(terms).sum(), abs(found.value - terms.sum())
-    return bool(found.error <= 1e-6 * whole and apart <= 1e-9 * whole + SURE * found.error)
+    return bool(found.error <= 1e-6 * whole and apart <= 1e-12 * whole + SURE * found.error)
 
 
 def _agree(exact: Numeric, near: Numeric) -> bool:
@@ -97,12 +98,16 @@ def along(problem: Problem, direction: Mapping[str, Values]) -> Iterator[Callabl
 
 
 def slope_by(problem: Problem, name: str, index: tuple[int, ...], noise: float) -> Slope:
-    """The slope of the loss by one element."""
-    direction = np.zeros(problem.point[name].shape)
-    direction[index] = step = sizes(problem.point[name])[index]
-    with along(problem, {name: direction}) as f:
-        found = slope(f, problem.loss, noise)
-    return Slope(*(part / step for part in found))
+    """The slope of the loss by one element, moved by its own size, and if that is little, by others'."""
+    steps, found = sizes(problem.point[name]), []
+    for step in (steps[index], np.median(steps)):
+        direction = np.zeros(steps.shape)
+        direction[index] = step
+        with along(problem, {name: direction}) as f:
+            found.append(Slope(*(part / step for part in slope(f, problem.loss, noise))))
+        if SURE * found[0].error <= BLURRED * abs(found[0].value) or step >= np.median(steps):
+            break
+    return min(found, key=lambda s: s.error)
 
 
 def noise_at(problem: Problem) -> float:

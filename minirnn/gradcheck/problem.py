@@ -120,7 +120,7 @@ class Problem:
                 f"backward: gave {names}, want gradients by the name of their input, "
                 f"of {list(self.given)}"
             )
-        of_inputs = {name: to_host(g) for name, g in found.items() if g is not None}
+        of_inputs = {name: to_host(g).copy() for name, g in found.items() if g is not None}
         for name in of_inputs:
             if name not in self.point:
                 raise TypeError(
@@ -173,17 +173,26 @@ class Problem:
         """The point, to be written to."""
         return {name: value.copy() for name, value in self.point.items()}
 
-    def complex_step(self, name: str) -> Values:
+    def complex_step(
+        self, name: str, point: Mapping[str, Values] | None = None, where: Values | None = None
+    ) -> Values:
         """The derivative by every element of one block, by the complex step.
+
+        Args:
+            name: of the block.
+            point: another point than this one's.
+            where: the only elements to look at, where it is true; the others are 0.
 
         Raises:
             NotAnalytic: complex numbers do not come through.
         """
-        arrays = {key: value.astype(complex) for key, value in self.point.items()}
+        arrays = {key: value.astype(complex) for key, value in (point or self.point).items()}
         array, out = arrays[name], np.zeros(self.point[name].shape)
         with self.at(arrays) as loss, warnings.catch_warnings():
             warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-            for index in np.ndindex(array.shape):
+            for index in (
+                np.ndindex(array.shape) if where is None else map(tuple, np.argwhere(where))
+            ):
                 value = array[index]
                 array[index] = value + 1j * STEP
                 try:
