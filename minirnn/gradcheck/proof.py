@@ -62,7 +62,7 @@ class Case:
         """Check every gradient of this arrangement; see `gradcheck`.
 
         All sizes (T steps, D inputs, H units, N sequences) differ by default, so that none passes for
-        another. Where something is wrong, the report says which equation it is (see `wrong_equation`),
+        another. Where something is wrong, the report says which equation it is,
         and T=1 shows it before it has spread through time. `seed` is that of the random values.
 
         Raises:
