@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import enum
 import inspect
 import json
@@ -288,24 +287,6 @@ def test_names_of_members_are_safe_and_none_is_there_twice(path):
         for name in file.files:
             assert re.fullmatch(r"[\w.%~/-]{1,220}", name, re.ASCII), name
             assert all(part.strip(".") for part in name.split("/")), name
-
-
-@pytest.mark.parametrize("inmost", [0, np.arange(2), np.random.default_rng(0)], ids=type)
-@pytest.mark.parametrize(
-    "wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}], ids=["list", "tuple", "dict"]
-)
-def test_what_may_be_saved_however_deep_can_be_loaded(wrap, inmost, path):
-    part, depth = inmost, 0
-    with contextlib.suppress(ValueError):  # nested deeper than 100
-        while depth < 110:
-            if depth > 90:
-                mr.save(path, part=part)
-            part, depth = wrap(part), depth + 1
-    assert 96 < depth < 110
-    part = mr.load(path)["part"]
-    for _ in range(depth - 1):
-        (part,) = part.values() if isinstance(part, dict) else part
-    assert same(part, inmost)
 
 
 def test_members_are_as_old_a_kind_of_npy_as_can_be(path):

@@ -7,6 +7,7 @@ import random
 import struct
 import tracemalloc
 import zipfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -242,3 +243,13 @@ def test_files_that_came_by_chance_load_or_are_refused(tmp_path):
             continue
     assert loaded < 100
     assert listing(tmp_path).keys() == {"some.npz"}
+
+
+@pytest.mark.parametrize(("words", "fits"), [(2040, True), (2060, False)])
+def test_every_number_of_a_seed_counts_as_a_word_also_a_zero(tmp_path, words, fits):
+    seeds = np.random.SeedSequence(0, spawn_key=(0,) * words)
+    rng = np.random.Generator(np.random.PCG64(seeds))
+    with (
+        nullcontext() if fits else pytest.raises(ValueError, match="its seed sequence is too large")
+    ):
+        mr.save(tmp_path / "ckpt.npz", rng=rng)

@@ -14,6 +14,7 @@ from checkpoints import forge, generator, npy, same
 import minirnn as mr
 from minirnn import checkpoint
 from minirnn.checkpoint import CheckpointError
+from minirnn.file_kinds import kind_of_file
 
 PARTS = {
     "model": {"rnn.l0.U": np.arange(6, dtype="f4").reshape(2, 3), "b": np.zeros((0, 2))},
@@ -219,3 +220,9 @@ def test_a_lack_of_memory_is_not_called_damage(path, monkeypatch):
     monkeypatch.setattr(checkpoint, "read_array", full)
     with pytest.raises(MemoryError):
         mr.load(path)
+
+
+@pytest.mark.parametrize(("length", "safetensors"), [(8, True), (9, False), (0, False)])
+def test_a_safetensors_file_is_one_whose_header_ends_within_it(length, safetensors):
+    said = kind_of_file(length.to_bytes(8, "little") + b'{"a": 1}', 16)
+    assert (said == "a .safetensors file") == safetensors

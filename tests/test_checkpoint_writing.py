@@ -269,3 +269,27 @@ def test_a_process_killed_at_any_moment_leaves_a_whole_checkpoint(path):
     assert mr.load(path)["n"] == saved
     assert saved >= 1, "no child ever came to save"
     assert unfinished >= 1, f"none of {KILLS} kills was in the middle of a save"
+
+
+@posix
+def test_it_is_saved_where_no_file_can_be_locked(tmp_path, monkeypatch):
+    """As on some network disks, where to try again would be to try for ever."""
+
+    def no_locks(*arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(whole_file.fcntl, "flock", no_locks)
+    monkeypatch.setattr(whole_file, "_partial_name", first_time(whole_file._partial_name))
+    mr.save(tmp_path / "ckpt.npz", epoch=3)
+    assert mr.load(tmp_path / "ckpt.npz") == {"epoch": 3}
+    assert list(listing(tmp_path)) == ["ckpt.npz"]
+
+
+def first_time(function):
+    """A function that is `function` for one name of a new file, and stops at the second."""
+    count = itertools.count()
+
+    def named(target, token):
+        return function(target, token) if token == "\0" or not next(count) else fail()
+
+    return named
