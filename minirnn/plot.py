@@ -69,8 +69,8 @@ def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None)
     """
     from matplotlib.ticker import MaxNLocator
 
-    losses = checks.of_shape("losses", checks.an_array("losses", losses), ("steps",))
-    if not losses.size:
+    given = checks.of_shape("losses", checks.an_array("losses", losses), ("steps",))
+    if not given.size:
         raise ValueError("losses: got none, want one or more")
     marker = "o" if len(losses) == 1 else None
     ax.plot(losses, color="tab:blue", linewidth=2, marker=marker)
