@@ -107,7 +107,13 @@ def test_what_is_not_finite_goes_where_the_equations_take_it(cell, scan, value, 
 @each_scan
 @pytest.mark.parametrize(
     ("T", "N", "D", "H", "lengths"),
-    [(6, 1, 5, 5, False), (28, 16, 28, 48, False), (60, 5, 20, 33, True), (400, 3, 3, 20, False)],
+    [
+        (6, 1, 5, 5, False),
+        (28, 16, 28, 48, False),
+        (60, 5, 20, 33, True),
+        (400, 3, 3, 20, False),
+        (99, 170, 3, 16, False),
+    ],
 )
 def test_float32_is_within_1e_6_of_float64(cell, scan, T, N, D, H, lengths):
     rng = np.random.default_rng(T)

@@ -110,10 +110,9 @@ class Tile:
     def emit(self, M: int, V: int, out: Any, initial: Any, left: Any, right: Any) -> None:
         """M rows × V blocks."""
         builder, places = self.builder, [(m, v) for m in range(M) for v in range(V)]
-        total = [
-            self.load(self.address(initial.array, (m, initial.row), (v, initial.block)))
-            for m, v in places
-        ]
+        # From 0, and the initial value last: where sums over thousands of columns are made of some at a
+        # time, those are not rounded to the digits of the sum of all
+        total = [ir.Constant(self.vector, None)] * len(places)
         before = builder.block
         outer, inner = builder.append_basic_block("part"), builder.append_basic_block("k")
         again, done = builder.append_basic_block("next"), builder.append_basic_block("done")
@@ -146,9 +145,10 @@ class Tile:
 
         builder.position_at_end(done)
         for (m, v), value in zip(places, added, strict=True):
+            first = self.load(self.address(initial.array, (m, initial.row), (v, initial.block)))
             target = self.address(out.array, (m, out.row), (v, out.block))
             pointer = builder.bitcast(target, self.vector.as_pointer())
-            builder.store(value, pointer, align=self.align)
+            builder.store(builder.fadd(first, value), pointer, align=self.align)
 
 
 class _Operand:
