@@ -46,6 +46,7 @@ Linear: bias=True, dtype='float32', device='cpu', rng=None, init='uniform', shar
 Model.backward Recurrent.backward: dys=None, dstate=None, want_dx=True
 OneHot: dtype='float32', device='cpu'
 Parameter: blocks=()
+Parameter.replaced_by: grad=None
 RMSprop: lr=0.01, decay=0.99, eps=1e-08, on_nonfinite=None, check=None
 Recurrent: num_layers=1, bidirectional=False, dropout=0.0, bias=True, dtype='float32', device='cpu',
     rng=None, init='uniform', scan='auto', precision=None
@@ -56,7 +57,7 @@ beam_search: min_length=0, length_penalty=0.0, n_best=None
 clip_grad_norm: error_if_nonfinite=False
 explain: x=None
 generate: temperature=1.0, top_k=None, top_p=None, state=None
-gradcheck: parameters=(), method='complex', tol=None
+gradcheck: parameters=(), method='auto', tol=None
 greedy_search: min_length=0
 mse softmax_cross_entropy: weights=None
 next_token_probabilities sample_token: temperature=1.0, top_k=None, top_p=None
