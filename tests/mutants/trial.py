@@ -75,7 +75,7 @@ class Copy:
         failed = result.read_text().splitlines()
         if status == 99:
             raise RuntimeError(self._log.read_text())
-        if status != 0 and not failed:
+        if status not in (0, 5) and not failed:  # 5: none of these tests is there any more
             slow = status in (None, -signal.SIGXCPU)
             failed.append("a time limit" if slow else f"status {status}")
         return failed
