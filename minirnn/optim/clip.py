@@ -39,7 +39,7 @@ def clip_grad_norm(
     max_norm = checks.positive("max_norm", max_norm)
     error_if_nonfinite = checks.truth("error_if_nonfinite", error_if_nonfinite)
     parameters = check_parameters(parameters)
-    with parameters[0].backend.active():
+    with parameters[0].backend.active(), Parameter.changing:
         trained = [p for p in parameters if not p.frozen]
         return _clip_grad_norm(trained, max_norm, error_if_nonfinite) if trained else np.float64(0)
 
@@ -89,5 +89,5 @@ def clip_grad_value(parameters: Sequence[Parameter], max_value: float) -> None:
     """
     max_value = checks.positive("max_value", max_value)
     for s in stretches([p for p in check_parameters(parameters) if not p.frozen]):
-        with backend_of(s.grad).active():
+        with backend_of(s.grad).active(), Parameter.changing:
             s.grad.clip(-max_value, max_value, out=s.grad)

@@ -183,9 +183,10 @@ class Optimizer:
     @on_its_device
     def zero_grad(self) -> None:
         """Set every gradient to zero, those of frozen parameters, too."""
-        self._parts()
-        for grad in self._gradients:
-            grad[...] = 0
+        with Parameter.changing:
+            self._parts()
+            for grad in self._gradients:
+                grad[...] = 0
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """All that steps depend on but the parameters: settings, counts and arrays, by name.
