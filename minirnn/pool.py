@@ -119,6 +119,8 @@ class BlasAlone:
         self._lock = RLock()
         here = get_ident()
         self._holders = {h: thread for h, thread in self._holders.items() if thread == here}
+        if not self._holders:  # OpenBLAS begins anew as well, with all of its threads
+            self._before = None
 
 
 class Choice(NamedTuple):
