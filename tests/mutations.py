@@ -49,6 +49,8 @@ Attention.backward: queries, memory and weights are of one type, on one device
     dc = checks.numbers('dcontext', dcontext, q.shape, m.dtype, backend)
 Attention.backward: a cache of its own always passes
     without self._check_cache(cache, AttentionCache)
+Attention.backward: that it was called is noted for an optimizer's check, and no part of a gradient
+    cache | without self._went_back(cache)
 NumpyScan.backward: the sums are the same however many steps are multiplied at once
     k = steps_at_once(N, T)
 NumpyScan.backward: dA has k steps, and stop - start is k, or else start is 0

@@ -105,7 +105,7 @@ def pose_attention() -> Iterator[Problem]:
             report = gradcheck(forward, backward, queries=queries, memory=memory)
         except Exception as error:
             return type(error).__name__
-        return next((f"d{row.name}" for row in report.rows if row.error > report.tol), None)
+        return next((f"d{row.name}" for row in report.rows if not row.ok), None)
 
     yield "attention", fault
 
