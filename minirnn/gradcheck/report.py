@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..printing import printable
+
 
 @dataclass(frozen=True)
 class Row:
@@ -67,4 +69,4 @@ class Report:
         if self.why:
             lines.append(f"why differences: {self.why}")
         hints = {row.hint for row in self.rows}
-        return "\n".join([*lines, *(note for note in self.notes if note not in hints)])
+        return printable("\n".join([*lines, *(note for note in self.notes if note not in hints)]))
