@@ -10,6 +10,7 @@ from typing import NoReturn
 from ..backend import get_backend
 from ..cells import CELLS
 from ..kernels import SCANS, available, choose
+from ..printing import print_plainly
 from .proof import Case, arrangements
 
 TOL = 1e-12
@@ -25,6 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> int:
     """Print the table; return 1 if anything is past the bar."""
+    print_plainly()
     parser = _Parser(
         prog="python -m minirnn.gradcheck",
         description="Check every gradient of every cell by the complex step, in float64.",
