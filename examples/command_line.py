@@ -21,6 +21,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -201,6 +202,7 @@ def new_figure(width: float, height: float, show: bool = False) -> Figure | None
         print("no picture, because matplotlib is missing: pip install matplotlib")
         return None
     rcParams["font.family"] = plot.fonts("sans-serif")
+    getLogger("matplotlib.font_manager").setLevel("ERROR")  # not of weights that one of them lacks
     make = pyplot.figure if show else Figure
     return make(figsize=(width, height), layout="constrained")
 

@@ -380,6 +380,17 @@ def test_korean_letters_are_drawn_or_boxed_without_a_warning(command_line, tmp_p
     assert (tmp_path / "korean.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_weights_that_a_font_lacks_are_nobody_s_concern(
+    command_line, tmp_path, monkeypatch, caplog
+):
+    """As NanumGothic's bold one, which Matplotlib takes for semibold."""
+    monkeypatch.setattr(command_line.plot, "fonts", lambda family: [family, "cmr10"])
+    figure = command_line.new_figure(2, 1)
+    figure.subplots().set_title("7", weight="bold")
+    command_line.save(figure, tmp_path / "bold.png")
+    assert not caplog.records
+
+
 def test_letters_that_no_font_has_are_told_in_one_line(command_line, tmp_path, capsys):
     figure = command_line.new_figure(2, 1)
     figure.subplots().set_title("a\U0010fffdb\U0010fffc")  # of nobody
