@@ -14,38 +14,47 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from itertools import pairwise
 
+PRICES = ("open", "high", "low", "close")
 # What a column is, and the names for it, as patterns of what `plain` makes of them. Those of an earlier
-# line are preferred; of several in one line the first is taken for a date or a volume, and none else.
+# line are preferred; of several in one line the first is taken, but two prices of a kind are an error.
 NAMES: dict[str, tuple[str, ...]] = {
     "date": (
         "date|day|(trade|trading|business|observation) ?date|date (gmt|utc)|session|날짜|일자|일시"
-        "|년월일|(거래|기준)일자?|日期|交易日期|日付け?|datum|fecha|data|дата|tarih",
-        "date ?time( utc)?|일자 시간|timestamp|time|open ?time|시간|시각|unix( timestamp)?|epoch",
+        "|년월일|(거래|기준)일자?|日期|交易日期|日付け?|datum|fecha|data|дата|tarih|bas ?d[dt]|trd dd",
+        "date ?time( utc)?|일자 시간|timestamp|time|open ?time|시간|시각|unix( timestamp)?|epoch"
+        "|window start",
     ),
     "open": (
         "open(ing)?( price)?|시가|오픈|开盘价?|開盤價?|始値|eröffn(ung(skurs)?)?|erster|apertura"
-        "|abertura|ouv(erture)?|откр|açılış|otwarcie",
+        "|abertura|ouv(erture)?|откр|açılış|otwarcie|öppen|mkp",
     ),
     "high": (
         "high(est)?( price)?|고가|最?高价?|最高價|高値|(tages)?hoch|máx(im[oa])?|max(im[oa])?"
-        "|massimo|(plus )?haut|макс|yüksek|najwy[zż]szy",
+        "|massimo|(plus )?haut|макс|yüksek|najwy[zż]szy|hoog|högst|hipr",
     ),
     "low": (
         "low(est)?( price)?|저가|最?低价?|最低價|安値|(tages)?tief|mín(im[oa])?|min(im[oa])?"
-        "|(plus )?bas|мин|düşük|najni[zż]szy",
+        "|(plus )?bas|мин|düşük|najni[zż]szy|laag|lägst|lopr",
     ),
     "close": (
-        "close( last)?( price)?|종가|收盘价?|收盤價?|終値|schluss(kurs)?|cierre|chiusura|clôture"
-        "|zamkni[eę]cie",
-        "price|last( price)?|closing( price)?|현재가|체결가|zuletzt|dernier|[uú]ltimo|цена|şimdi",
+        "close( last)?( price)?|close close price adjusted.*|종가|收盘价?|收盤價?|終値|schluss(kurs)?"
+        "|cierre|chiusura|clôt(ure)?|clot|zamkni[eę]cie|clpr",
+        "price|last( price)?|closing( price)?|현재가|체결가|zuletzt|dernier|[uú]ltimo|цена|şimdi"
+        "|laatste|senaste|latest",
         "adj(usted)? ?close( price)?|수정 ?종가",
     ),
     "volume": (
-        "vol(ume)?|(누적 ?)?거래량|成交量|交易量|出来高|volumen|stue?cke|stücke|объ[её]м|hac|wolumen",
+        "vol(ume)?|(누적 ?)?거래량|成交量|交易量|出来高|volumen|stue?cke|stücke|объ[её]м|hac|wolumen"
+        "|trad(ed|ing) ?volume|umsatz in stücke?|trqu",
         "(total )?(vol(ume)?|shares|tick ?vol(ume)?)( .*)?|no of shares|total (trade|traded) quantity",
     ),
+    "share": (  # whose prices these are
+        "symbols?|tickers?|(ts |stock )?code|종목 ?코드|단축 ?코드|股票代码|isin",
+        "name|종목 ?명",
+    ),
 }
-MISSING = {"", "-", "--", "—", "–", ".", "n/a", "na", "nan", "#n/a", "<na>", "null", "none", "nat"}
+MISSING = {"", "-", "--", "—", "–", ".", "n/a", "na", "nan", "#n/a", "#n/a n/a", "<na>", "null"}
+MISSING |= {"none", "nat"}
 CURRENCY = re.compile(r"^(US)?[$€£¥₩￦元]\s*|\s*([$€£¥₩￦元円원]|USD|EUR|KRW)$")
 SCALES = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12} | {
     "천": 1e3, "만": 1e4, "万": 1e4, "억": 1e8, "亿": 1e8,
@@ -65,7 +74,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 TIME = (
     r"(\s*\(.\)|\s[월화수목금토일](요일)?)?"  # a day of the week behind the date
     r"([T ,]+((오전|오후)\s?)?\d\d?(:\d\d){1,2}(\.\d+)?\s?([AP]\.?M\.?)?"
-    r"\s?(Z|[A-Z]{3,4}|[+-]\d\d:?\d\d)?)?"
+    r"\s?(Z|[A-Z]{3,4}([+-]\d{4}(\s\(.+\))?)?|[+-]\d\d:?\d\d)?)?"
 )
 DATES = [
     re.compile(rf"([a-z]{{3,9}},?\s+)?{pattern}{TIME}", re.A | re.I)
@@ -74,6 +83,7 @@ DATES = [
         r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
         r"(?P<y>\d{4})[-\s](?P<m>[a-z]{3,9})[-\s](?P<d>\d\d?)",
         r"(?P<m>[a-z]{3,9})\.?[-\s](?P<d>\d\d?)(st|nd|rd|th)?[-,\s]\s*(?P<y>\d{4})",
+        r"(?P<m>[a-z]{3})\s(?P<d>\d\d?)\s\d\d(:\d\d){2}\s([A-Z]{3,4}\s)?(?P<y>\d{4})",
         r"(?P<d>\d\d?)(st|nd|rd|th)?[-.\s/]\s*(?P<m>[a-z]{3,9})\.?,?[-\s/]\s*(?P<y>\d{4}|\d\d)",
         r"(?P<a>\d\d?)(?P<mark>[-/.])\s?(?P<b>\d\d?)(?P=mark)\s?(?P<c>\d{4}|\d\d)\.?",
     )
@@ -109,7 +119,7 @@ def columns_of(names: Sequence[set[str]]) -> dict[str, list[int]]:
                     k for k, each in enumerate(spelled) if any(re.fullmatch(tier, n) for n in each)
                 ]
                 if left := [k for k in fits if k not in taken]:
-                    found[key] = left[:1] if key in ("date", "volume") else left
+                    found[key] = left if key in PRICES else left[:1]
                     break
     return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from price_cells import COMMA, MISSING, POINT, columns_of, is_date, to_number
+from price_cells import COMMA, MISSING, POINT, PRICES, columns_of, is_date, to_number
 
 ENCODINGS = ("utf-8", "cp949")  # that of Korean Windows
 OTHERS = ("gb18030", "shift_jis", "cp1252")  # taken only if a header is understood by them
@@ -21,11 +21,15 @@ PACKED = {
     b"PK\3\4": "a zip archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
     b"\x1f\x8b": "a file packed by gzip",
+    b"%PDF": "a PDF",
+    b"<!": "a web page",
+    b"<html": "a web page",
+    b"{": "JSON",
+    b"[{": "JSON",
 }
 SEPARATORS = ";\t|,"  # the first of them, if two are in as many lines; where there is none, spaces
 MORE = "(tickers?|symbols?|price|attributes|date(time)?)?"  # with which more lines of names begin
 FIRST = 40  # lines, among which the header is
-PRICES = ("open", "high", "low", "close")
 HEADERLESS = (
     ("open", "high", "low", "volume", "close"),  # of the lecture
     ("open", "high", "low", "close", "volume"),
@@ -67,23 +71,46 @@ def read_table(path: Path) -> Table:
     if not rows:
         raise ValueError(f"{path}: got no line but blanks and comments, want a header and prices")
     known = [
-        len(columns_of([{name} for name in line.cells]).keys() - {"date"}) for line in lines[:FIRST]
+        len(columns_of([{name} for name in line.cells]).keys() - {"date", "share"})
+        for line in lines[:FIRST]
     ]
     place = known.index(max(known))
     head = lines[place]
     below = [row for row in lines[place + 1 :] if not row.comment]
     if not known[place]:
         return Table(0, False, [], {}, rows, separator)
-    names = [{name} for name in head.cells]
+    more: list[list[str]] = []
     while (
         below
         and re.fullmatch(MORE, below[0].cells[0].lower())
         and not any(map(is_value, below[0].cells))
     ):
-        for each, name in zip(names, below.pop(0).cells, strict=False):
-            each.add(name)
+        more.append(below.pop(0).cells)
     rows = [row for row in below if row.cells != head.cells]  # that of another file behind this one
-    return Table(head.number, head.comment, head.cells, columns_of(names), rows, separator)
+    header = head.cells
+    date = columns_of([{name} for name in header]).get("date", [-1])[0]
+    if rows and is_shifted(header, date, rows[0].cells):
+        header = ["", *header]
+    names = [
+        {cell for cells in (header, *more) for cell in cells[k : k + 1]} for k in range(len(header))
+    ]
+    return Table(head.number, head.comment, header, columns_of(names), rows, separator)
+
+
+def is_shifted(header: Sequence[str], place: int, first: Sequence[str]) -> bool:
+    """Whether each line begins with one cell more than the header, as R's write.table has it.
+
+    Args:
+        header: the names.
+        place: of the date among them, or -1.
+        first: the cells of the first line below.
+    """
+    return (
+        len(first) == len(header) + 1
+        and first[-1] != ""
+        and is_date(first[place + 1])
+        and not (place >= 0 and is_date(first[place]))
+    )
 
 
 def decode(path: Path) -> str:
@@ -95,14 +122,16 @@ def decode(path: Path) -> str:
     data = path.read_bytes()
     for start, kind in PACKED.items():
         if data.startswith(start):
-            raise ValueError(f"{path}: got {kind}, want a text file: unpack it, or save it as CSV")
+            raise ValueError(
+                f"{path}: got {kind}, want a text file such as CSV: unpack or convert it"
+            )
     mark = next((mark for mark in MARKS if data.startswith(mark)), b"")
     wanted, others = ((MARKS[mark],), ()) if mark else (ENCODINGS, OTHERS)
     fits: dict[str, str] = {}  # the text, and the first encoding by which it comes out
     wrong: dict[str, int] = {}  # where an encoding meets a byte that it does not have
     for encoding in (*wanted, *others):
         try:
-            text = unicodedata.normalize("NFC", data.decode(encoding)).removeprefix("\ufeff")
+            text = unicodedata.normalize("NFC", data.decode(encoding)).replace("\ufeff", "")
         except UnicodeDecodeError as error:
             wrong[encoding] = error.start
             continue
@@ -209,27 +238,46 @@ def is_plausible(layout: Sequence[str], rows: Sequence[Line]) -> bool:
         table = [[to_number(row.cells[layout.index(key)]) for key in PRICES] for row in rows]
     except (ValueError, IndexError):
         return False
-    open_, high, low, close = np.array(table).T
-    return bool(np.mean((np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)) < 0.1)
+    return bool(np.mean(contradicts(dict(zip(PRICES, np.array(table).T, strict=True)))) < 0.1)
 
 
-def used_rows(path: Path, table: Table, places: Mapping[str, int]) -> list[Line]:
-    """Return the lines that have something in the columns that are used.
+def contradicts(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return for each day whether its high is not the highest price, or its low not the lowest."""
+    if not {"high", "low"} <= columns.keys():
+        return np.zeros(len(next(iter(columns.values()))), bool)
+    prices = np.array([columns[key] for key in PRICES if key in columns])
+    little = 1e-3 * np.abs(prices).max(axis=0)  # that rounding may do
+    wrong = (prices > columns["high"] + little) | (prices < columns["low"] - little)
+    return np.asarray(wrong.any(axis=0))
+
+
+def used_rows(path: Path, table: Table, places: Mapping[str, int]) -> tuple[list[Line], list[Line]]:
+    """Return the lines of days, and those that are none: a source below, a dividend in between.
 
     Raises:
         ValueError: one has too few cells, or too many.
     """
-    rows = [
+    n = len(table.header) or len(table.rows[0].cells)
+    least = 1 + max(k for k, name in enumerate(table.header) if name) if table.line else len(places)
+    used = [
         row
         for row in table.rows
         if any(row.cells[k : k + 1] not in ([], [""]) for k in places.values())
     ]
-    n = len(table.header) or len(table.rows[0].cells)
-    least = 1 + max(k for k, name in enumerate(table.header) if name) if table.line else len(places)
+    rows = [row for row in used if not is_remark(row.cells, places, least)] or used
     for line, cells, _ in rows:
         if len(cells) < least or any(cells[n:]):
             hint = " (a number such as 12,760 has to stand in quotes)" * (len(cells) > n)
             first = f"the header in line {table.line}" if table.line else "the first line"
             want = f"want {n}, as {first} has{hint}"
-            raise ValueError(f"{path}: line {line}: got {len(cells)} cells, {want}")
-    return rows
+            cells_ = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
+            raise ValueError(f"{path}: line {line}: got {cells_}, {want}")
+    return rows, [row for row in used if row not in rows]
+
+
+def is_remark(cells: Sequence[str], places: Mapping[str, int], least: int) -> bool:
+    """Whether a line has no number where prices are, and is too short or has no date where that is."""
+    numbers = (k for key, k in places.items() if key != "date")
+    if any(map(is_value, (cell for k in numbers for cell in cells[k : k + 1]))):
+        return False
+    return len(cells) < least or ("date" in places and not is_date(cells[places["date"]]))

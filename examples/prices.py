@@ -12,8 +12,9 @@ that begin with a # are comments; the header may be one of them. Five numbers a 
 those of a well-known lecture: open, high, low, volume, close.
 
 A day with an empty cell, or without trade, is left out, and `notes` says so, because two days that are
-not neighbours follow one another then. A cell that is neither empty nor what it should be is an error
-that names its line and column.
+not neighbours follow one another then. So is a line that tells of no day, such as a source below the
+days or a dividend between them. All days have to be of one share, if a column names it. A cell that is
+neither empty nor what it should be is an error that names its line and column.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from price_cells import decimal_mark, to_dates, to_number
-from price_lines import PRICES, Line, Table, choose_columns, read_table, used_rows
+from price_cells import MISSING, PRICES, decimal_mark, to_dates, to_number
+from price_lines import Line, Table, choose_columns, contradicts, read_table, used_rows
 
 ORDERS = ("auto", "newest-first", "oldest-first")
 
@@ -114,7 +115,10 @@ def read_prices(path: str | Path, order: str = "auto") -> Prices:
     notes = (
         [] if table.line else [f"without a header, the columns are taken for {', '.join(places)}"]
     )
-    rows = used_rows(path, table, places)
+    share = places.pop("share", None)
+    rows, remarks = used_rows(path, table, places)
+    if share is not None:
+        check_share(path, rows, table, share)
     lines = np.array([row.number for row in rows])
     dates: list[date] = []
     if "date" in places:
@@ -132,14 +136,21 @@ def read_prices(path: str | Path, order: str = "auto") -> Prices:
     kept = kept[::-1] if newest_first else kept
     if dates:
         kept = kept[np.argsort([dates[k].toordinal() for k in kept], kind="stable")]
+    odd = kept[contradicts({key: column[kept] for key, column in columns.items()})]
+    if len(odd):
+        some = listed(sorted(lines[odd].tolist()))
+        notes.append(
+            f"the high is not the highest price of its day, or the low not the lowest: {some}"
+        )
     same = [is_again(path, *pair, dates, lines, values) for pair in pairwise(kept.tolist())]
     again = np.array([False, *same])
-    for why, some in (
-        ("without trade", ~traded),
-        ("with an empty cell", traded & ~whole),
-        ("as it is there twice", kept[again]),
+    for what, why, some in (
+        ("day", "without trade", lines[~traded]),
+        ("day", "with an empty cell", lines[traded & ~whole]),
+        ("day", "as it is there twice", lines[kept[again]]),
+        ("line", "without prices", [row.number for row in remarks]),
     ):
-        notes.append(left_out(why, lines[some].tolist()))
+        notes.append(left_out(what, why, list(some)))
     kept = kept[~again]
     return Prices(
         path.name,
@@ -148,6 +159,16 @@ def read_prices(path: str | Path, order: str = "auto") -> Prices:
         words,
         tuple(filter(None, notes)),
     )
+
+
+def check_share(path: Path, rows: Sequence[Line], table: Table, place: int) -> None:
+    """Raise a ValueError if the lines are of several shares, by their symbol or name."""
+    first, *others = [row for row in rows if row.cells[place].casefold() not in MISSING] or rows
+    for row in others:
+        if row.cells[place] != first.cells[place]:
+            got = f"got {row.cells[place]!r}, and {first.cells[place]!r} in line {first.number}"
+            at = where(row, table, place, "share")
+            raise ValueError(f"{path}: {at}: {got}, want the days of one share")
 
 
 def read_dates(
@@ -239,10 +260,15 @@ def is_again(
     return True
 
 
-def left_out(why: str, lines: Sequence[int]) -> str:
+def left_out(what: str, why: str, lines: Sequence[int]) -> str:
     """Say which lines are left out, and why."""
     if not lines:
         return ""
+    some = f"{len(lines)} {what}s" if len(lines) > 1 else f"a {what}"
+    return f"left out {some} {why}: {listed(lines)}"
+
+
+def listed(lines: Sequence[int]) -> str:
+    """Name the first of some lines."""
     first = ", ".join(map(str, lines[:5])) + " and so on" * (len(lines) > 5)
-    days = f"{len(lines)} days" if len(lines) > 1 else "a day"
-    return f"left out {days} {why}: line{'s' * (len(lines) > 1)} {first}"
+    return f"line{'s' * (len(lines) > 1)} {first}"

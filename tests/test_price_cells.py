@@ -95,6 +95,25 @@ def test_of_many_lines_left_out_the_first_are_named(read_prices):
     assert result.notes == ("left out 7 days without trade: lines 3, 4, 5, 6, 7 and so on",)
 
 
+@pytest.mark.parametrize(
+    "line", ["Source: nobody", '"Source: nobody, 2020",,,', "2020-01-04,0.24 Dividend", "3", "\x1a"]
+)
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_lines_that_tell_of_no_day_are_left_out_and_said(line, place, read_prices):
+    rows = ["Date,Open,Close,Volume", "2020-01-02,1,2,3", "2020-01-03,2,3,4"]
+    result = read_prices("\n".join([*rows[:place], line, *rows[place:]]))
+    assert result.columns["close"].tolist() == [2, 3]
+    assert result.notes == (f"left out a line without prices: line {place + 1}",)
+
+
+def test_prices_that_contradict_one_another_are_said(read_prices):
+    """As those of some programs, whose sign says whether a price has risen; rounding is none."""
+    rows = ["2020-01-06,-5,-6,4,5", "2020-01-03,5,6,5.5,5", "2020-01-02,5,5.999,4,6"]
+    result = read_prices("\n".join(["Date,Open,High,Low,Close", *rows]))
+    said = "the high is not the highest price of its day, or the low not the lowest: lines 2, 3"
+    assert result.notes == (said,)
+
+
 def test_columns_without_a_number_are_none(read_prices):
     result = read_prices("Date,Price,Open,Vol.\n2020-01-02,1,2,-\n2020-01-03,3,4,\n")
     assert list(result.columns) == ["close", "open"]
@@ -162,13 +181,26 @@ def test_first_day_without_a_number_is_not_taken_for_a_header(read_prices):
     [
         (
             b"PK\3\4...",
-            "got a zip archive or an Excel workbook, want a text file: unpack it, or save",
+            "got a zip archive or an Excel workbook, want a text file such as CSV: unpack or",
         ),
         (b"\x1f\x8b\x08", "got a file packed by gzip, want a text file"),
         (
             "Date,Close\n2020-01-02,1\n".encode("utf-16-le"),
             "got byte 0x00 at offset 1, want a text file",
         ),
+        (b'{"Date": ["2020-01-02"], "Close": [1]}', "got JSON, want a text file such as CSV"),
+        (b"<!DOCTYPE html>", "got a web page, want a text file such as CSV"),
+        (
+            "종목코드,종가,시가\n005930,1,1\n000660,2,2\n".encode("cp949"),
+            "line 3, column 종목코드: got '000660', and '005930' in line 2, want the days of one share",
+        ),
+        (
+            b"Date,Symbol,Name,Close\n2020-01-02,A,a,1\n2020-01-03,,b,2\n2020-01-06,B,b,2\n",
+            "line 4, column Symbol: got 'B', and 'A' in line 2, want the days of one share",
+        ),
+        (b"Date,Close\n2020-01-02,1\nSum,2\n", "line 3, column Date: got 'Sum', want a date"),
+        (b"Date,Close\n2020-01-02,x\n2020-01-03,y\n", "line 2, column Close: got 'x', want a num"),
+        (b"Date,Open,Close\n2020-01-02\n", "line 2: got 1 cell, want 3"),
         (b"Date,Close\n2020-01-02,-\n", "got no number in close, want prices"),
         (
             b"Date,Open,Close\n2020-01-02,-,5\n2020-01-03,5,-\n",

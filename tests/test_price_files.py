@@ -118,6 +118,30 @@ FORMS = {
     "words before": "Samsung Electronics (005930)\nfrom 2020-01-02, in thousands of won\n\n"
     "# with a \"quote in a comment\n날짜,종가,오픈,고가,저가,거래량\n"
     "{t:%Y년 %m월 %d일},{c},{o},{h},{l},{v}",
+    "yahoo's new page": "Date\tOpen\tHigh\tLow\tClose Close price adjusted for splits.\t"
+    "Adj Close Adjusted close price adjusted for splits and dividends.\tVolume\n"
+    "{t:%b} {t.day}, {t.year}\t{o:.2f}\t{h:.2f}\t{l:.2f}\t{c:.2f}\t9.50\t{v:,}",
+    "r's table": '"GOOG.Open" "GOOG.High" "GOOG.Low" "GOOG.Close" "GOOG.Volume"\n'
+    '"@" {o} {h} {l} {c} {v}',
+    "r's table with numbers": '"date","open","high","low","close","volume"\n"{k}",@,*',
+    "pandas, printed": "            Open  High   Low  Close  Volume\nDate\n@  {o}  {h}  {l}  {c}  {v}",
+    "javascript": "Date,Open,High,Low,Close,Volume\n"
+    "{t:%a %b %d %Y} 00:00:00 GMT+0900 (Korean Standard Time),*",
+    "ctime": "Date,Open,High,Low,Close,Volume\n{t:%a %b %d 16:00:00 %Y},*",
+    "polygon": "ticker,volume,open,close,high,low,window_start,transactions\n"
+    "A,{v},{o},{c},{h},{l},{E}000000,7",
+    "korean open data": "basDt,isinCd,itmsNm,clpr,vs,mkp,hipr,lopr,trqu\n"
+    "{t:%Y%m%d},KR7,X,{c},1,{o},{h},{l},{v}",
+    "dutch": "Datum,Laatste,Open,Hoog,Laag,Vol.\n{t:%d-%m-%Y},{c},{o},{h},{l},{v}",
+    "swedish": "Datum,Senaste,Öppen,Högst,Lägst,Vol.\n@,{c},{o},{h},{l},{v}",
+    "frankfurt": "Datum;Eröffnung;Schluss;Tageshoch;Tagestief;Umsatz in Euro;Umsatz in Stück\n"
+    "{t:%d.%m.%y};{o};{c};{h};{l};9;{v}",
+    "quandl, frankfurt": "Date,Open,High,Low,Close,Change,Traded Volume,Turnover\n"
+    "@,{o},{h},{l},{c},,{v},9",
+    "french, short": "date\touv\thaut\tbas\tclot\tvol\tdevise\t\n"
+    "{t:%d/%m/%Y} 00:00\t{o}\t{h}\t{l}\t{c}\t{v}\tEUR\t",
+    "a mark in the middle": "\ufeffDate,Open,High,Low,Close,Volume\n"
+    "\ufeffDate,Open,High,Low,Close,Volume\n@,*",
     "trailing commas": "Date,Open,High,Low,Close,Volume,,\n@,*,,",
     "commas behind days alone": "Date,Open,High,Low,Close,Volume\n@,*,",
     "spaces": "Date     Open  High Low  Close Volume\n@ {o}  {h} {l}   {c} {v}",
