@@ -11,6 +11,7 @@ from language_types import (
     NOT_NEGATIVE,
     NUCLEUS,
     POSITIVE,
+    RATE,
     SHARE,
     device,
     picture_file,
@@ -220,7 +221,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add("window", "steps back through which gradients go", type=whole(1))
     add("streams", "places of the text that are read side by side", type=whole(1))
     add("epochs", "times through the text", type=whole(1))
-    add("lr", "learning rate of Adam, at its highest", type=POSITIVE)
+    add("lr", "learning rate of Adam, at its highest", type=RATE)
     add("warmup", "steps in which it rises, to fall along half a cosine after", type=whole(0))
     add("clip", "longest gradient, longer ones are scaled down", type=POSITIVE)
     add("decay", "weight decay (AdamW)", type=NOT_NEGATIVE)

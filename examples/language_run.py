@@ -172,10 +172,20 @@ class Run:
         run.average.load_state_dict(saved["average"])
         return run
 
+    def prepared(self, given: str | None, options: argparse.Namespace) -> Text:
+        """The text of the options, cut and numbered; `given` is what the user named, if anything."""
+        try:
+            return prepare(options, self.vocabulary)
+        except ValueError as error:
+            if given is not None:
+                raise
+            hint = "the run was trained on it: hand over its text by --text"
+            raise ValueError(f"{error}; {hint}") from None
+
     def text_for(self, o: argparse.Namespace) -> Text:
         """The text that the options of writing and judging ask for: by default, that of training."""
         where = {"text": o.text or self.options.text, "files": o.files or self.options.files}
-        data = prepare(argparse.Namespace(**vars(self.options) | where), self.vocabulary)
+        data = self.prepared(o.text, argparse.Namespace(**vars(self.options) | where))
         if o.text is None and data.digest != self.digest:
             print(
                 f"note: {where['text']} is not what it was; the model may have seen any part of it"

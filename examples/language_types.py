@@ -44,6 +44,7 @@ def number(wanted: str, fits: Callable[[float], bool]) -> Callable[[str], float]
 SHARE = number("a number in [0, 1)", lambda value: 0 <= value < 1)
 NUCLEUS = number("a number in (0, 1]", lambda value: 0 < value <= 1)
 POSITIVE = number("a number above 0", lambda value: 0 < value < math.inf)
+RATE = number("a number above 0 and below 1e18", lambda value: 0 < value < 1e18)
 NOT_NEGATIVE = number("a number of 0 or more", lambda value: 0 <= value < math.inf)
 
 

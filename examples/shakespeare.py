@@ -102,7 +102,7 @@ def start(o: argparse.Namespace) -> tuple[Run, Text, Path]:
         complete_resumed(o, run.options)
         if run.options.epochs != before:
             run.lengthen(run.steps // before * run.options.epochs)
-        data = prepare(run.options, run.vocabulary)
+        data = run.prepared(o.text, run.options)
         if data.digest != run.digest:
             raise ValueError(
                 f"argument --text: {run.options.text} is not what {o.resume} was trained on"

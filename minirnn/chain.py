@@ -12,6 +12,7 @@ from functools import cache
 from inspect import signature
 from typing import Any, NamedTuple
 
+from . import checks
 from .backend import Array, State
 
 
@@ -46,15 +47,19 @@ def there(
     chain: Sequence[Link], x: Array, state: State | None = None, **offered: Any
 ) -> tuple[Array, State, list[Any]]:
     """Return the output of the last layer, and the states and the caches of all."""
-    new, caches = [], []
+    new: list[Array] = []
+    caches = []
     for name, layer, takes, is_recurrent, own in chain:
         given = {key: value for key, value in offered.items() if key in takes}
         try:
             if is_recurrent:
-                x, after, kept = layer.forward(x, None if state is None else state[own], **given)
-                new += after
+                if offered.get("lengths") is not None and "lengths" not in takes:
+                    raise TypeError("forward takes no lengths: all steps would be read as real")
+                result = layer.forward(x, None if state is None else state[own], **given)
+                x, after, kept = _parts(result, "y, state, cache")
+                new += checks.state_parts("new state", after, layer.state_names)
             else:
-                x, kept = layer.forward(x, **given)
+                x, kept = _parts(layer.forward(x, **given), "y, cache")
         except (ValueError, TypeError) as error:
             _say_where(name, error)
             raise
@@ -71,7 +76,8 @@ def back(
         try:
             if link.is_recurrent:
                 end, more = None if dstate is None else dstate[link.own], link is not chain[0]
-                dy, start = link.layer.backward(kept, dy, end, want_dx=want_dx or more)
+                result = link.layer.backward(kept, dy, end, want_dx=want_dx or more)
+                dy, start = _parts(result, "dx, dstate", "backward")
                 initial = (*start, *initial)
             else:
                 dy = link.layer.backward(kept, dy)
@@ -92,11 +98,18 @@ def step(chain: Sequence[Link], x: Array, state: State | None) -> tuple[Array, S
             elif "want_cache" in takes:
                 x, _ = layer.forward(x, want_cache=False)
             else:
-                x, _ = layer.forward(x)
+                x, _ = _parts(layer.forward(x), "y, cache")
         except (ValueError, TypeError) as error:
             _say_where(name, error)
             raise
     return x, tuple(new)
+
+
+def _parts(result: Any, wanted: str, method: str = "forward") -> Any:
+    """What a layer's method has returned, if it is as many things as are wanted."""
+    if isinstance(result, tuple | list) and len(result) == wanted.count(",") + 1:
+        return result
+    raise TypeError(f"{method} returned {checks.shown(result)}, want ({wanted})")
 
 
 def _say_where(name: str, error: Exception) -> None:

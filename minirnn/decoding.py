@@ -45,7 +45,7 @@ def greedy_search(
         ValueError, TypeError: an argument is out of range or of the wrong kind, scores of another
             shape or not finite.
     """
-    backend, read = _check(step, start, stop, length, min_length)
+    backend, read, stop = _check(step, start, stop, length, min_length)
     tokens = np.full((length, len(read)), stop)
     ended = np.zeros(len(read), bool)
     for t in range(length):
@@ -98,7 +98,7 @@ def beam_search(
     Raises:
         ValueError, TypeError: as `greedy_search`.
     """
-    backend, read = _check(step, start, stop, length, min_length)
+    backend, read, stop = _check(step, start, stop, length, min_length)
     checks.whole_number("width", width)
     checks.real_number("length_penalty", length_penalty, below=10.0)
     best_of = 1 if n_best is None else checks.whole_number("n_best", n_best)
@@ -113,14 +113,15 @@ def beam_search(
         scores, state = step(backend.put(read), state)  # of beam k, sequence n in column k·N + n
         log_p = _log_probabilities(scores, len(read), stop, t < min_length)
         K = len(log_p)
-        log_p = log_p.reshape(K, -1, N).swapaxes(0, 1)  # (beams, K, N)
+        log_p = log_p.reshape(K, len(total), N).swapaxes(0, 1)  # (beams, K, N)
         again = np.where(np.arange(K) == stop, 0.0, -np.inf)[:, None]  # all that may follow an end
         reached = total[:, None] + np.where(ended[:, None], again, log_p)
         said = said + ~ended
-        values = (reached / _penalty(said, length_penalty)[:, None]).reshape(-1, N)
+        rows = len(total) * K, N
+        values = (reached / _penalty(said, length_penalty)[:, None]).reshape(rows)
         best = np.argsort(-values, axis=0, kind="stable")[:width]  # (beams, N), of beams·K
         beam, token = np.divmod(best, K)
-        total = np.take_along_axis(reached.reshape(-1, N), best, axis=0)
+        total = np.take_along_axis(reached.reshape(rows), best, axis=0)
         said = np.take_along_axis(said, beam, axis=0)
         ended = token == stop
         beams = np.concatenate((np.take_along_axis(beams, beam[None], axis=1), token[None]))
@@ -130,8 +131,11 @@ def beam_search(
         if len(least) == best_of and (ended[:best_of] & (least >= hope)).all():
             break
         read, columns = token.ravel(), backend.put((beam * N + np.arange(N)).ravel())
+        if not isinstance(state, tuple | list | None):
+            got = checks.shown(state)
+            raise TypeError(f"state: got {got} from step, want a tuple of arrays, or None")
         with backend.active():
-            state = tuple(backend.xp.take(part, columns, axis=-1) for part in state or ())
+            state = state and tuple(backend.xp.take(part, columns, axis=-1) for part in state)
     tokens, log_p = np.full((best_of, length, N), stop), np.full((best_of, N), -np.inf)
     kept = total[:best_of]
     tokens[: len(kept), : len(beams)] = beams[:, :best_of].swapaxes(0, 1)
@@ -146,17 +150,17 @@ def _penalty(tokens: Any, alpha: float) -> Any:
 
 def _check(
     step: Step, start: Array, stop: int, length: int, min_length: int
-) -> tuple[Backend, Host]:
-    """Where the network is, and the first tokens on the host."""
+) -> tuple[Backend, Host, int]:
+    """Where the network is, the first tokens on the host, and `stop`, of Python's kind of integer."""
     checks.function("step", step)
-    checks.whole_number("stop", stop, least=0)
+    stop = checks.whole_number("stop", stop, least=0)
     checks.whole_number("length", length)
     if checks.whole_number("min_length", min_length, least=0) > length:
         raise ValueError(f"min_length: got {min_length}, want length = {length} or less")
     backend, read = backend_of(start), to_host(start, "start")
     if read.dtype.kind not in "iu":
         raise TypeError(f"start: got {read.dtype}, want integers")
-    return backend, checks.of_shape("start", read, ("N",))
+    return backend, checks.of_shape("start", read, ("N",)), stop
 
 
 def _log_probabilities(scores: Array, columns: int, stop: int, too_early: bool) -> Host:

@@ -72,7 +72,9 @@ class StatelessLayer(Layer):
         raise NotImplementedError
 
     def _cache(self, saved: Any, want_cache: bool) -> LayerCache | None:
-        return LayerCache(self, saved, self._stamped(self._versions())) if want_cache else None
+        if not checks.truth("want_cache", want_cache):
+            return None
+        return LayerCache(self, saved, self._stamped(self._versions()))
 
     def _saved(self, cache: LayerCache) -> Any:
         """What `_cache` was given, if `cache` is this layer's and as new as its parameters."""

@@ -111,12 +111,13 @@ def _shares(weights: Array, shape: tuple[int, ...], like: Array) -> tuple[Array,
     xp, real = array_module(like), like.real.dtype
     w = checks.on_device("weights", weights, backend_of(like))
     checks.of_shape("weights", w, shape, lambda: layout.of_weights(w.shape, like.shape))
-    w = checks.real_numbers("weights", w, real)
+    wide = xp.promote_types(w.dtype, real) if w.dtype.kind == "f" else real
+    w = checks.real_numbers("weights", w, wide)
     checks.not_negative("weights", w)
-    used, least = w != 0, xp.finfo(real).tiny
     if w.size:  # to at most 1, so that no sum overflows
-        w = _over(w, w.max(), least)
-    return _over(w, w.sum(), least), used
+        w = _over(w, w.max(), xp.finfo(wide).tiny)
+        w = w if wide == real else w.astype(real)
+    return _over(w, w.sum(), xp.finfo(real).tiny), w != 0
 
 
 @on_its_device

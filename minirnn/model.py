@@ -152,12 +152,10 @@ class Model(Layer):
         Raises:
             ValueError, TypeError: an argument does not fit; the message begins with the layer's name.
         """
-        links, dropout_rng = self._links, checks.dropout_rng(dropout_rng)
-        if not links:
-            raise ValueError("forward: the model has no layers, want at least one")
+        links, random = self._chain("forward"), checks.dropout_rng(dropout_rng)
+        want_cache = checks.truth("want_cache", want_cache)
         if state is not None:
-            state = checks.state_parts("state", state, self.state_names)
-        random = checks.dropout_rng(dropout_rng)
+            state = checks.state_parts("state", state, self._state_names)
         options = {"lengths": lengths, "dropout_rng": random, "want_cache": want_cache}
         y, new, caches = chain.there(links, x, state, **options)
         if not want_cache:
@@ -192,6 +190,7 @@ class Model(Layer):
             TypeError: `cache` is not what a forward returned; gradients that are not real numbers.
         """
         self._check_cache(cache, ModelCache)
+        want_dx = checks.truth("want_dx", want_dx)
         if dstate is not None:
             dstate = checks.state_parts("dstate", dstate, self.state_names)
         if dys is None:
@@ -216,6 +215,13 @@ class Model(Layer):
         Raises:
             ValueError, TypeError: as `forward`; a recurrent layer reads in both directions.
         """
+        self._chain("step")
         if state is not None:
             state = checks.state_parts("state", state, self._state_names)
         return chain.step(self._steps, x_t, state)
+
+    def _chain(self, method: str) -> tuple[chain.Link, ...]:
+        """What is run, if there is anything."""
+        if not self._links:
+            raise ValueError(f"{method}: the model has no layers, want at least one")
+        return self._links

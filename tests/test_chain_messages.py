@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minirnn as mr
+from minirnn.parameter import Layer
 
 T, D, N = 4, 3, 3
 
@@ -76,6 +77,33 @@ WANTED = {
         r"layers\[0\]: got LSTM, .*minirnn\.Model\(rnn=\.\.\., out=\.\.\.\)",
     ),
     "Last of something else": (lambda m, x: mr.Last(m.out), TypeError, "^rnn: got Linear"),
+    "no layers, step by step": (
+        lambda m, x: mr.Model().step(x[0]),
+        ValueError,
+        "^step: the model has no layer",
+    ),
+    "a switch that is text": (
+        lambda m, x: mr.Model(out=m.out).forward(x[:, :2], want_cache="no"),
+        TypeError,
+        "^want_cache: got 'no'",
+    ),
+    "a switch of a layer that is text": (
+        lambda m, x: m.out.forward(x[:, :2], want_cache="no"),
+        TypeError,
+        "^want_cache: got 'no'",
+    ),
+    "a switch of backward that is text": (
+        lambda m, x: m.backward(m.forward(x)[2], np.ones((T, 4, N)), want_dx="no"),
+        TypeError,
+        "^want_dx: got 'no'",
+    ),
+    "lengths for a network that takes none": (
+        lambda m, x: mr.Model(a=mr.LanguageModel(5, 4)).forward(
+            np.zeros((T, N), int), lengths=[1] * N
+        ),
+        TypeError,
+        "^a: forward takes no lengths",
+    ),
     "a name that a chain needs": (
         lambda m, x: mr.Model(forward=m.out),
         ValueError,
@@ -91,6 +119,56 @@ def test_what_does_not_fit_is_refused_by_the_name_of_its_layer(name, rng):
     model = mr.Model(**layers, out=linear())
     with pytest.raises(kind, match=message):
         call(model, rng.normal(size=(T, D, N)))
+
+
+class Own(Layer):
+    """A layer of one's own that returns what it is told to."""
+
+    def __init__(self, there, back=None, state_names=()):
+        self.there, self.back, self.names = there, back, state_names
+
+    @property
+    def state_names(self):
+        return self.names
+
+    def backward(self, cache, dy, dstate=None, *, want_dx=True):
+        return self.back(dy)
+
+
+class Stateless(Own):
+    def forward(self, x):
+        return self.there(x)
+
+
+class Recurrent(Own):
+    def forward(self, x, state=None):
+        return self.there(x)
+
+
+RETURNED = {
+    "an output alone": (Stateless(lambda x: x), r"^own: forward returned .*, want \(y, cache\)$"),
+    "an output and a state": (
+        Recurrent(lambda x: (x, (x,))),
+        r"^own: forward returned .*, want \(y, state, cache\)$",
+    ),
+    "states without names": (
+        Recurrent(lambda x: (x, (x,), None)),
+        r"^own: new state: got 1 part\(s\), want 0: \(\)$",
+    ),
+    "one gradient for two": (
+        Recurrent(lambda x: (x, (x,), None), lambda dy: dy, ("h",)),
+        r"^own: backward returned .*, want \(dx, dstate\)$",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_a_layer_of_ones_own_returns_is_looked_at(name):
+    own, message = RETURNED[name]
+    x = np.ones((2, 2, N))  # of two steps, which could be taken for a pair
+    model = mr.Model(own=own, out=linear())
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.backward(model.forward(x)[2], np.ones((2, 4, N)))
 
 
 def test_a_cache_older_than_the_parameters_is_refused(rng):

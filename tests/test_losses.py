@@ -89,6 +89,17 @@ def test_loss_and_gradient_have_the_dtype_of_the_scores(dtype):
     assert (loss.dtype, dpred.dtype) == (dtype, dtype)
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_only_the_shares_of_weights_have_to_fit_the_dtype(scale):
+    scores, targets, weights = example(3, 4, 2, seed=2)
+    scores, y = scores.astype("float32"), np.ones_like(scores, "float32")
+    for loss, target in ((mr.softmax_cross_entropy, targets), (mr.mse, y)):
+        expected, scaled = loss(scores, target, weights), loss(scores, target, scale * weights)
+        assert scaled[0].dtype == scaled[1].dtype == np.float32
+        np.testing.assert_allclose(scaled[0], expected[0], rtol=1e-6)
+        np.testing.assert_allclose(scaled[1], expected[1], rtol=1e-5)
+
+
 def test_all_zero_weights_give_no_loss_and_no_gradient():
     scores, targets, weights = example(3, 4, 2, seed=3)
     loss, dscores = mr.softmax_cross_entropy(scores, targets, 0 * weights)

@@ -376,7 +376,8 @@ def test_without_arguments_it_says_what_there_is(command):
         ("--out new.png", "argument --out: got new.png, want a file whose name ends in .npz"),
         ("--out bad/new.npz", "argument --out: got bad/new.npz, want a folder for it"),
         ("--out run.npz", "argument --out: run.npz is there already; go on with it by --resume"),
-        ("--lr 1e38 --clip 1e38 --cell rnn --decay 10", "try a smaller --lr than 1e+38"),
+        ("--lr 1e38", "argument --lr: got 1e38, want a number above 0 and below 1e18"),
+        ("--lr 1e17 --decay 1e5 --cell rnn", "try a smaller --lr than 1e+17"),
     ],
 )
 def test_training_refuses_mistakes(arguments, message, command, tmp_path):
@@ -550,6 +551,7 @@ def test_text_comes_token_by_token(reference, command, monkeypatch):
         (["--picture", "a.npz"], "argument --picture: got a.npz, want a file whose name ends in"),
         (["--picture", "no/a.png"], "argument --picture: got no/a.png, but there is no folder no"),
         (["--picture", "a.png", "--text", "no"], "argument --text: got no, want a file"),
+        (["--picture", "a.png"], "the run was trained on it: hand over its text by --text"),
     ],
 )
 def test_writing_refuses_mistakes_before_it_writes(arguments, message, reference, command):

@@ -31,10 +31,10 @@ def test_a_gradient_that_is_not_finite_changes_nothing(make, options, dtype, val
     for one in (optimizer, skipping):
         train(model, one, 3)
     p = model.rnn.parameters()[1]
-    if value == "overflows":  # its square does, or with momentum the sum of all
-        value = np.finfo(dtype).max * (0.5 if make is mr.SGD else 1e-10)
-        if make is mr.SGD and "momentum" not in options:
+    if value == "overflows":  # its square does
+        if make is mr.SGD:
             return  # which can take it
+        value = np.finfo(dtype).max * 1e-10
     p.grad[2, 3] = value
     before = [everything(model, one) for one in (optimizer, skipping)]
     versions = [p.version for p in model.parameters()]
@@ -278,5 +278,5 @@ def test_policies_are_named():
 @pytest.mark.parametrize("make", [mr.RMSprop, mr.Adagrad, mr.Adam, mr.AdamW])
 def test_an_eps_that_the_dtype_does_not_hold_is_refused(make):
     make(small_model("float64").parameters(), eps=1e-60)
-    with pytest.raises(ValueError, match=r"eps: got 1e-60, want 1.2e-38 or more in float32"):
+    with pytest.raises(ValueError, match=r"eps: got 1e-60, want 1.2e-38 to 3.4e\+38 in float32"):
         make(small_model("float32").parameters(), eps=1e-60)

@@ -10,24 +10,22 @@ can be one kernel (see ``kernels/elementwise.py``). By name, for saving, the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import checks, saved
-from ..backend import Array, on_its_device, to_host
+from ..backend import Array, array_module, on_its_device, to_host
 from ..parameter import Layer, Parameter, check_names, check_parameters
 from ..pool import parallel, shares
 from .schedules import Schedule, rate_to_save, saved_rate
-from .stretches import PIECE, blocks, stretches
+from .stretches import blocks, stretches
+from .trial import Part, unfit
 from .watch import Watch
 
 LEAST = 1 << 16  # numbers for each thread; fewer are not worth the handing over
 POLICIES = (None, "raise", "skip")
-
-# Members by their numbers; their data, gradient and state; room to write to
-Part = tuple[range, list[Array], Array]
 
 
 class Optimizer:
@@ -54,6 +52,7 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()  # the arrays of state, each as long as all parameters
+    squares: tuple[str, ...] = ()  # those of them that are never below 0
     numbers: dict[str, Callable[[str, Any], Any]] = {}  # noqa: RUF012  (what rules have, and its check)
 
     # Changes p and the state in place: (p, g, work, *numbers, *state). `work` is room to write to; where
@@ -78,16 +77,14 @@ class Optimizer:
         if on_nonfinite not in POLICIES:
             raise ValueError(f'on_nonfinite: got {on_nonfinite!r}, want "raise", "skip" or None')
         self.on_nonfinite = on_nonfinite
-        for name, checked in self.numbers.items():
-            setattr(self, name, checked(name, numbers[name]))
+        numbers = {name: checked(name, numbers[name]) for name, checked in self.numbers.items()}
         self.steps = 0
         self._counts = [0] * len(self.parameters)  # steps of each
         self.backend = self.parameters[0].backend
         size, self.dtype = sum(p.size for p in self.parameters), self.parameters[0].dtype
-        self._largest, tiny = float(np.finfo(self.dtype).max), np.finfo(self.dtype).tiny
-        self._root: float = 0.99 * self._largest**0.5
-        if getattr(self, "eps", 1.0) < tiny:
-            raise ValueError(f"eps: got {numbers['eps']}, want {tiny:.2g} or more in {self.dtype}")
+        self._root: float = 0.99 * float(np.finfo(self.dtype).max) ** 0.5
+        self._check_together("{}", numbers)
+        self.__dict__.update(numbers)
         with self.backend.active():
             zeros = self.backend.xp.zeros
             self._state = {slot: zeros(size, self.dtype) for slot in self.slots}
@@ -225,18 +222,23 @@ class Optimizer:
         if (got := str(state.get("kind", kind))) != kind:
             raise ValueError(f"state: got that of {got}, want one of {kind}")
         counted = [f"steps.{p.name}" for p in self.parameters]
+        lr, of_rate = saved_rate("state", state, self.lr)
         settings = {"kind", *self.numbers, *counted}
 
-        def without_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-            return {k: values[k] for k in values if k not in settings and not k.startswith("lr")}
+        def without(names: Collection[str], values: Mapping[str, Any]) -> dict[str, Any]:
+            return {k: values[k] for k in values if k not in settings and k not in names}
 
-        saved.saved_values("state", without_settings(state), without_settings(self.state_dict()))
+        own = without(rate_to_save(self.lr), self.state_dict())
+        saved.saved_values("state", without(of_rate, state), own)
         numbers = {
             name: check(f"state[{name!r}]", np.asarray(state[name]).tolist())
             for name, check in self.numbers.items()
             if name in state
         }
-        lr = saved_rate("state", state, self.lr)
+        self._check_together("state['{}']", {k: getattr(self, k) for k in self.numbers} | numbers)
+        for name in (f"{slot}.{p.name}" for slot in self.squares for p in self.parameters):
+            if array_module(state[name]) is np:  # (a device would have to be waited for)
+                checks.not_negative(f"state[{name!r}]", np.asarray(state[name]))
         steps, *counts = (
             checks.whole_number(
                 f"state[{name!r}]", np.asarray(state.get(name, state["steps"]))[()], 0
@@ -266,32 +268,21 @@ class Optimizer:
         return self._kept_parts
 
     def _unfit(self, parts: Sequence[Part], rate: float) -> str:
-        """Say which gradient is not finite, or too large for a step; empty if none is."""
-        most = self._most(rate)
-        limit = min(most, self._root) ** 2
-        vdot = self.backend.xp.vdot  # which does not warn of infinity
-        for _, (_, g, *_), _ in parts:
-            pieces = [g[block] for block in blocks(g, slice(0, g.size), PIECE)]
-            if not all(vdot(piece, piece) <= limit for piece in pieces):
-                return self._worst(most)  # none, if only their sum is too large
-        return ""
+        """Say with which gradient a step would not be finite; empty if it would be."""
 
-    def _worst(self, most: float) -> str:
-        """Name the first gradient that is not finite or above `most`; empty if none is."""
-        for p in self.parameters:
-            g = to_host(p.grad)
-            bad = ~(abs(g) <= most)  # so that NaN is bad
-            if not p.frozen and bad.any():
-                where = tuple(int(i) for i in np.argwhere(bad)[0])
-                return (
-                    f"{p.name}.grad: got {g[where]} at index {where}, want finite numbers, of at "
-                    f"most {most:.2g} for this step; nothing was updated"
-                )
-        return ""
+        def update(members: range, arrays: list[Array]) -> None:
+            p, g, *state = arrays
+            numbers = self._numbers(rate, self._counts[members[0]] + 1)
+            self._update(p, g, None, *numbers, *state)
 
-    def _most(self, rate: float) -> float:
-        """The largest gradient of which nothing overflows in a step."""
-        return self._root  # it is squared
+        return unfit(self.parameters, parts, 1e-4 * self._root, update)
+
+    def _check_together(self, label: str, numbers: Mapping[str, Any]) -> None:
+        """Raise a ValueError where the rule's numbers do not fit one another, or the dtype."""
+        least, most = float(np.finfo(self.dtype).tiny), float(np.finfo(self.dtype).max)
+        if not least <= numbers.get("eps", 1.0) <= most:
+            got, range_ = numbers["eps"], f"{least:.2g} to {most:.2g}"
+            raise ValueError(f"{label.format('eps')}: got {got}, want {range_} in {self.dtype}")
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         """What `_update` takes besides arrays in the t-th step: the same for all of these parameters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import checks
@@ -38,15 +38,17 @@ class SGD(Optimizer):
         on_nonfinite: str | None = None,
         check: Layer | None = None,
     ) -> None:
-        if checks.truth("nesterov", nesterov) and not momentum:
-            raise ValueError(f"nesterov: got {nesterov} with momentum={momentum}, want a momentum")
         self.slots = ("v",) if momentum else ()
         super().__init__(parameters, lr, on_nonfinite, check, momentum=momentum, nesterov=nesterov)
 
-    def _most(self, rate: float) -> float:
-        return (
-            0.99 * self._largest * (1 - self.momentum) / max(1.0, rate)
-        )  # v is g / (1 - μ) at most
+    def _check_together(self, label: str, numbers: Mapping[str, Any]) -> None:
+        momentum, nesterov = numbers["momentum"], numbers["nesterov"]
+        if nesterov and not momentum:
+            got = f"got {nesterov} with momentum={momentum}"
+            raise ValueError(f"{label.format('nesterov')}: {got}, want a momentum")
+        if momentum and not self.slots:
+            name = label.format("momentum")
+            raise ValueError(f"{name}: got {momentum}, want 0, with which this optimizer was made")
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         return rate, self.momentum or None, self.momentum if self.nesterov else None
@@ -77,7 +79,7 @@ class RMSprop(Optimizer):
         eps: ε, added after the root.
     """
 
-    slots = ("s",)
+    slots = squares = ("s",)
     decay: float
     eps: float
     numbers = {"decay": checks.fraction, "eps": checks.positive}  # noqa: RUF012
@@ -113,7 +115,7 @@ class Adagrad(Optimizer):
         eps: ε, added after the root.
     """
 
-    slots = ("s",)
+    slots = squares = ("s",)
     eps: float
     numbers = {"eps": checks.positive}  # noqa: RUF012
 
@@ -156,7 +158,7 @@ class Adam(Optimizer):
         eps: ε, added after the root.
     """
 
-    slots = ("m", "v")
+    slots, squares = ("m", "v"), ("v",)
     betas: tuple[float, float]
     eps: float
     numbers = {"betas": _betas, "eps": checks.positive}  # noqa: RUF012

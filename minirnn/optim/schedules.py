@@ -101,23 +101,27 @@ def rate_to_save(lr: float | Schedule) -> dict[str, np.ndarray[Any, Any]]:
     return {"lr.kind": np.array(kind.__name__)} | numbers
 
 
-def saved_rate(name: str, state: Mapping[str, Any], own: float | Schedule) -> float | Schedule:
-    """What `rate_to_save` put into `state`, which is called `name`; `own` if there is nothing.
+def saved_rate(
+    name: str, state: Mapping[str, Any], own: float | Schedule
+) -> tuple[float | Schedule, set[str]]:
+    """What `rate_to_save` put into `state`, which is called `name`, and by which names.
+
+    It is `own` if there is nothing.
 
     Raises:
         ValueError, TypeError: it is no rate, or no schedule of these.
     """
     if "lr" in state:
-        return checks.real_number(f"{name}['lr']", np.asarray(state["lr"]).tolist())
+        return checks.real_number(f"{name}['lr']", np.asarray(state["lr"]).tolist()), {"lr"}
     if "lr.kind" not in state:
-        return own
+        return own, set()
     kind: Any = SCHEDULES.get(str(state["lr.kind"]))
     if kind is None:
         raise ValueError(
             f"{name}['lr.kind']: got {state['lr.kind']}, want one of {', '.join(SCHEDULES)}"
         )
-    missing = [f"lr.{f.name}" for f in fields(kind) if f"lr.{f.name}" not in state]
+    names = [f"lr.{f.name}" for f in fields(kind)]
+    missing = [key for key in names if key not in state]
     if missing:
         raise ValueError(f"{name}: missing {missing}, numbers of a {kind.__name__}")
-    schedule: Schedule = kind(*(np.asarray(state[f"lr.{f.name}"]).tolist() for f in fields(kind)))
-    return schedule
+    return kind(*(np.asarray(state[key]).tolist() for key in names)), {"lr.kind", *names}
