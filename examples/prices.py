@@ -138,9 +138,9 @@ def read_prices(path: str | Path, order: str = "auto") -> Prices:
         kept = kept[np.argsort([dates[k].toordinal() for k in kept], kind="stable")]
     odd = kept[contradicts({key: column[kept] for key, column in columns.items()})]
     if len(odd):
-        some = listed(sorted(lines[odd].tolist()))
+        which = listed(sorted(lines[odd].tolist()))
         notes.append(
-            f"the high is not the highest price of its day, or the low not the lowest: {some}"
+            f"the high is not the highest price of its day, or the low not the lowest: {which}"
         )
     same = [is_again(path, *pair, dates, lines, values) for pair in pairwise(kept.tolist())]
     again = np.array([False, *same])
