@@ -104,14 +104,20 @@ def remote(name: str) -> File:
 def from_folder(folder: Path) -> Split:
     """Read MNIST from a folder that has all four files, or the two that begin with t10k.
 
-    A dot may stand for a hyphen in their names, and they may be in a folder in it. The digits of EMNIST,
-    emnist-digits-train-images-idx3-ubyte and so on, are taken, too, if there are none of MNIST.
+    A dot may stand for a hyphen in their names, and they may be in a folder in it, or in its MNIST/raw.
+    The digits of EMNIST, emnist-digits-train-images-idx3-ubyte and so on, are taken, too, if there are
+    none of MNIST.
 
     Raises:
         ValueError: other files are there, or one is damaged; the message says what is needed.
         OSError: one cannot be read.
     """
-    files = sorted(path for depth in ("*", "*/*") for path in folder.glob(depth) if path.is_file())
+    files = sorted(
+        path
+        for depth in ("*", "*/*", "MNIST/raw/*")
+        for path in folder.glob(depth)
+        if path.is_file()
+    )
     sets: dict[str, dict[str, Path]] = {}  # "" for MNIST, or what EMNIST calls it
     for path in files:
         if match := NAMES.fullmatch(path.name):

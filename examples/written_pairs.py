@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import calendar
 import errno
+import io
 import os
 import stat
 from collections import Counter
@@ -48,7 +49,8 @@ def read_pairs(path: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     pairs: dict[str, str] = {}
     others: dict[str, set[str]] = {}
-    lines = (line for piece in read_text(path) for line in piece.splitlines())
+    lines = (line.rstrip("\n") for piece in read_text(path) for line in io.StringIO(piece))
+    more = False  # whether a line has more than a source and its target
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -65,8 +67,13 @@ def read_pairs(path: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
                     f"{path}, line {number}: got {shortened(text)}, of {len(text):,} letters, want "
                     f"{LONGEST} or fewer"
                 )
+        more |= len(parts) > 2
         if pairs.setdefault(source, target) != target:
             others.setdefault(source, set()).add(target)
+    if more and all(map(str.isdecimal, pairs)):
+        raise ValueError(
+            f"{path}: got numbers of texts ({source}) in front, want a text and its answer"
+        )
     if len(pairs) < FEWEST:
         raise ValueError(f"{path}: got {len(pairs)} different texts, want {FEWEST} or more")
     return pairs, others

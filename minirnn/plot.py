@@ -40,8 +40,8 @@ def fonts(family: str) -> list[str]:
         family: the font, such as ``"monospace"`` or ``"sans-serif"``.
 
     Returns:
-        It, and behind it those installed that have Korean, Chinese or Japanese letters: for
-        ``matplotlib.rcParams["font.family"]``.
+        It, and behind it those installed that have Korean, Chinese or Japanese letters, and Matplotlib's
+        own, which has Hebrew and Arabic ones: for ``matplotlib.rcParams["font.family"]``.
     """
     from matplotlib import font_manager
 
@@ -52,7 +52,7 @@ def fonts(family: str) -> list[str]:
             with suppress(RuntimeError, OSError, ValueError):  # one that it cannot read
                 font_manager.fontManager.addfont(path)
         installed = set(font_manager.get_font_names())
-    return [family, *(font for font in FONTS if font in installed)]
+    return [family, *(font for font in FONTS if font in installed), "DejaVu Sans"]
 
 
 def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None) -> None:

@@ -176,13 +176,14 @@ def test_without_the_training_files_the_last_fifth_is_for_test(digits, tmp_path)
     [
         ("{part}-{what}.idx{n}-ubyte", "."),  # as some copies spell it
         ("{part}-{what}-idx{n}.ubyte.gz", "raw"),
+        ("{part}-{what}-idx{n}-ubyte", "MNIST/raw"),  # as torchvision keeps it
         ("emnist-digits-{part}-{what}-idx{n}-ubyte", "."),
         ("emnist-mnist-{part}-{what}-idx{n}-ubyte.gz", "gzip"),
     ],
 )
 def test_names_as_others_spell_them(form, folder, digits, tmp_path):
     emnist = form.startswith("emnist")
-    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder).mkdir(exist_ok=True, parents=True)
     pixels, labels = drawn(100)
     for part in ("train", "test" if emnist else "t10k"):
         for what, array, n in (("images", pixels, 3), ("labels", labels, 1)):

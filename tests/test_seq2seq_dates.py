@@ -206,6 +206,15 @@ def test_published_files_have_tabs_an_attribution_and_several_answers(written, t
     assert pairs.right(sources, ["Va 3 !", "Marche 3 !", "Bouge 4 !", "Marche 3 !"]) == 0.5
 
 
+def test_numbers_of_texts_are_no_texts_and_a_line_ends_at_its_end(written, tmp_path):
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"{k}\tGo {k}.\t{k}\tVa {k} !\n" for k in range(30)))
+    with pytest.raises(ValueError, match=r"got numbers of texts \(29\) in front, want a text and"):
+        written.read_pairs(file)
+    file.write_text("".join(f"{k}\u2028{k}\t{k}\x0b\x85{k}\n" for k in range(30)), "utf-8")
+    assert written.read_pairs(file)[0]["7\u20287"] == "7\x0b\x857"
+
+
 def test_commonest_answer_is_the_one_that_most_of_the_training_part_have(written):
     targets = {f"{k} is": "odd" if k % 3 else "rare" for k in range(60)}
     pairs = written.Pairs(targets, np.random.default_rng(0))

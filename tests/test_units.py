@@ -409,9 +409,14 @@ def installed(monkeypatch):
 
 def test_fonts_are_those_installed_that_have_more_letters(installed):
     installed("DejaVu Sans Mono", "Malgun Gothic", "NanumGothicCoding")
-    assert plot.fonts("monospace") == ["monospace", "NanumGothicCoding", "Malgun Gothic"]
+    assert plot.fonts("monospace") == [
+        "monospace",
+        "NanumGothicCoding",
+        "Malgun Gothic",
+        "DejaVu Sans",
+    ]
     installed("DejaVu Sans Mono")
-    assert plot.fonts("sans-serif") == ["sans-serif"]
+    assert plot.fonts("sans-serif") == ["sans-serif", "DejaVu Sans"]
 
 
 def test_font_that_was_installed_since_matplotlib_has_looked_is_found(installed, monkeypatch):
@@ -424,7 +429,7 @@ def test_font_that_was_installed_since_matplotlib_has_looked_is_found(installed,
     monkeypatch.setattr(
         font_manager.fontManager, "addfont", lambda path: names.append("D2Coding"), raising=True
     )
-    assert plot.fonts("monospace") == ["monospace", "D2Coding"]
+    assert plot.fonts("monospace") == ["monospace", "D2Coding", "DejaVu Sans"]
 
 
 def test_letters_are_drawn_in_these_fonts(monkeypatch):
