@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -215,7 +216,7 @@ def text_by_unit(
 
     The letters are as large as their cells. A figure 8 inches wide has room for 80 characters in a
     line, if it is 0.2 inches high for each line. Letters that the monospaced font lacks are taken from
-    `fonts`; where no font has them, Matplotlib warns, and draws boxes.
+    `fonts`; where no font has them, boxes are drawn, with a warning.
 
     Args:
         ax: where to draw.
@@ -229,7 +230,7 @@ def text_by_unit(
         TypeError: `text` is not a str; `width` is not an integer; `activity` does not hold numbers.
     """
     from matplotlib.collections import PathCollection
-    from matplotlib.font_manager import FontProperties
+    from matplotlib.font_manager import FontProperties, findfont, get_font
     from matplotlib.path import Path
     from matplotlib.textpath import TextPath
 
@@ -252,6 +253,10 @@ def text_by_unit(
     font = FontProperties(family=fonts("monospace"))
     shown = {letter: {"\n": "↵", "\t": "→"}.get(letter, letter) for letter in set(text) - {" "}}
     glyphs = {letter: TextPath((0, 0), shown[letter], size=1, prop=font) for letter in shown}
+    names = (FontProperties(family=name) for name in fonts("monospace"))
+    known = {code for name in names for code in get_font(findfont(name)).get_charmap()}
+    for code in sorted({*map(ord, shown.values())} - known):
+        warnings.warn(f"Glyph {code} missing from the fonts", stacklevel=2)
     paths, colours = [], []
     for letter, value, (y, x) in zip(text, values, np.argwhere(is_cell), strict=True):
         if letter == " ":

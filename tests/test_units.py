@@ -446,6 +446,11 @@ def test_letters_are_drawn_in_these_fonts(monkeypatch):
     assert len({len(codes) for codes in drawn.values()}) == 2
 
 
+def test_letters_that_no_font_has_are_warned_of():
+    with pytest.warns(UserWarning, match="Glyph 1114109 missing from"):
+        plot.text_by_unit(Figure().subplots(), "a 날\n\U0010fffd", np.zeros(5))
+
+
 def test_cells_are_wide_enough_for_korean_letters():
     aspects = []
     for text in ("to be", "to 가!"):
