@@ -67,6 +67,7 @@ class LanguageModel(Model):
     ) -> None:
         network = of_cell(cell)
         checks.whole_number("num_tokens", num_tokens)
+        checks.whole_number("num_layers", num_layers)
         checks.fraction("dropout", dropout)
         if embedding is not None:
             checks.whole_number("embedding", embedding)

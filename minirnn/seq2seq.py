@@ -91,6 +91,7 @@ class EncoderDecoder(Model):
         network = of_cell(cell)
         checks.whole_number("source_tokens", source_tokens)
         checks.whole_number("target_tokens", target_tokens)
+        checks.whole_number("num_layers", num_layers)
         checks.fraction("dropout", dropout)
         if embedding is not None:
             checks.whole_number("embedding", embedding)
@@ -184,6 +185,10 @@ class EncoderDecoder(Model):
         Raises:
             ValueError, TypeError: `cache` is older than the parameters; `dscores` does not fit.
         """
+        if not isinstance(cache, EncoderDecoderCache):
+            raise TypeError(
+                f"cache: got {type(cache).__name__}, want the one that forward returned last"
+            )
         dys, dmemory = self.out.backward(cache.out, dscores), None
         dys = self.drop.backward(cache.drop, dys)
         if cache.attention is not None:

@@ -104,6 +104,21 @@ WANTED = {
         TypeError,
         "^a: forward takes no lengths",
     ),
+    "layers in words": (
+        lambda m, x: mr.LanguageModel(5, 4, num_layers="2"),
+        TypeError,
+        "^num_layers: got '2'",
+    ),
+    "layers of an encoder in words": (
+        lambda m, x: mr.EncoderDecoder(5, 5, 4, num_layers="2"),
+        TypeError,
+        "^num_layers: got '2'",
+    ),
+    "no cache of an encoder": (
+        lambda m, x: mr.EncoderDecoder(5, 5, 4).backward(None, x),
+        TypeError,
+        "^cache: got NoneType, want the one",
+    ),
     "a name that a chain needs": (
         lambda m, x: mr.Model(forward=m.out),
         ValueError,
