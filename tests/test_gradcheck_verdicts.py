@@ -239,3 +239,54 @@ def test_sizes_are_read_off_the_right_axes():
             **given,
         )
         assert f"{size} times too large" in report.rows[0].hint
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-20 * x))
+
+
+ROUNDED = {
+    "saturated": (logistic, lambda x: 20 * logistic(x) * (1 - logistic(x))),
+    "cancelled": (lambda x: 1e3 * np.tanh(1e-3 * x) - x, lambda x: 1 - np.tanh(1e-3 * x) ** 2 - 1),
+}
+
+
+@pytest.mark.parametrize("kind", ROUNDED)
+@pytest.mark.parametrize("factor", [1, 1.001])
+def test_rounding_of_a_saturated_or_nearly_cancelled_gradient_is_no_error(kind, factor):
+    f, df = ROUNDED[kind]
+    x = np.concatenate([X, [[1.9, -1.9, 2.5]]])
+    report = mr.gradcheck(lambda x: (f(x).sum(), x), lambda x: {"x": factor * df(x)}, x=x)
+    assert report.ok == (factor == 1), report
+
+
+def test_error_of_a_curved_loss_is_seen_in_single_precision():
+    def backward(x, at=(2, 0)):
+        g = 40 * np.cos(40 * x)
+        g[at] *= 1.01
+        return {"x": g}
+
+    x = X.astype(np.float32)
+    assert not mr.gradcheck(lambda x: (np.sin(40 * x).sum(), x), backward, x=x).ok
+
+
+def test_report_has_the_method_and_the_tolerance_and_names_gradients_that_are_swapped():
+    report = mr.gradcheck(
+        lambda x, y: ((x * y).sum(), (x, y)),
+        lambda saved: dict(zip("xy", saved, strict=True)),
+        x=X,
+        y=np.abs(X) + 1,
+    )
+    assert [row.hint for row in report.rows] == [f"it is the gradient of {name}" for name in "yx"]
+    assert (report.method, report.tol) == ("complex step", 1e-12)
+
+
+@pytest.mark.parametrize("tol", [0, -1, float("nan"), "1e-6", 1])
+def test_tolerance_that_is_none_is_refused(tol):
+    with pytest.raises((TypeError, ValueError), match="tol: got"):
+        mr.gradcheck(of_abs, lambda x: {"x": 2 * x}, tol=tol, x=X)
+
+
+def test_array_in_the_place_of_parameters_is_named():
+    with pytest.raises(TypeError, match="parameters: got ndarray, want a list"):
+        mr.gradcheck(of_abs, lambda x: {"x": 2 * x}, X, x=X)

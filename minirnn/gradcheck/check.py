@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..backend import Array
 from ..parameter import Parameter
-from .diagnose import Sizes, diagnose
+from .diagnose import NOTHING, Sizes, diagnose
 from .differences import EPS, sizes
 from .numeric import BLURRED, CENTRAL, COMPLEX, SURE, Numeric, noise_at, numerical, slope_by
-from .problem import Backward, Forward, Problem
+from .problem import Backward, Forward, NotAnalytic, Problem
 from .report import Report, Row
 
 Values = np.ndarray[Any, Any]
@@ -22,6 +23,7 @@ SINGLE_TOLERANCE = 1e-4  # where parameters or inputs are float32
 UNSEEN = 1e-6  # beside the largest of all: what may be lost in the rounding of the loss
 NEAR = 1e-6  # relative: how far a point close by is
 GROSS = 1e-3  # relative: an error that is none of rounding
+SHRUNK = 1 / 16  # of the point: there nothing that is saturated here, such as σ(40), is so any more
 KINK = (
     "the loss has a kink here (relu at 0, say), where no difference is right: "
     "move the input away from it"
@@ -66,14 +68,16 @@ def gradcheck(
         Parameters and their gradients are left as they were.
 
     Raises:
-        ValueError: an unknown method; a name that occurs twice; parameters on a device; a loss that is
-            not finite or not one number; an input's gradient of another shape than the input; a pass
-            that is random or changes its caller's arrays; nothing to check.
+        ValueError: an unknown method; a `tol` outside [1e-16, 1); a name that occurs twice; parameters
+            on a device; a loss that is not finite or not one number; an input's gradient of another
+            shape than the input; a pass that is random or changes its caller's arrays; nothing to check.
         TypeError: `forward` or `backward` gave something else; or `method` is ``"complex"`` and the loss
             is not analytic.
     """
     if method not in ("auto", "complex", "central"):
         raise ValueError(f'method: got {method!r}, want "auto", "complex" or "central"')
+    if tol is not None:
+        tol = checks.real_number("tol", tol, 1e-16, 1.0)
     problem = Problem(forward, backward, parameters, inputs)
     found = problem.as_given()
     unchecked = tuple(name for name in problem.given if name in problem.point.keys() - found[0])
@@ -122,11 +126,20 @@ class _Judge:
             else:
                 series = name == self.sizes.of
                 hint = diagnose(g, n.value, self.sizes, self.blocks.get(name, ()), series)
+                if hint == NOTHING:
+                    hint = self._taken_from(g) or hint
         largest, error = float(np.abs(n.value).max(initial=0)), max(worst)
         if error > bar and largest:
             of_block = max(float(np.abs(g - n.value).max() / largest) for g in found)
             error = of_block if of_block > bar else error
         return Row(name, n.value.shape, error, largest, hint, bar, n.method)
+
+    def _taken_from(self, g: Values) -> str:
+        """Whether `g` is the gradient of another block."""
+        for other, n in self.numeric.items():
+            if g.shape == n.value.shape and np.allclose(g, n.value, rtol=1e-5, atol=0):
+                return f"it is the gradient of {other}"
+        return ""
 
     def _errors(self, name: str, g: Values, tol: float) -> Values:
         """The error of every element."""
@@ -136,7 +149,12 @@ class _Judge:
         scale = np.maximum(np.abs(n.value), floor / tol)
         errors = _ratio(np.abs(g - n.value), scale)
         if (errors > tol).any():
-            errors = _ratio(np.abs(g - n.value), np.maximum(scale, self._sensitivity()[name]))
+            terms = self._sensitivity()[name] * min(1.0, 1e-5 / tol)
+            errors = _ratio(np.abs(g - n.value), np.maximum(scale, terms))
+        near = (errors > tol) & (errors < GROSS)
+        if n.method == COMPLEX and near.any():
+            scale = np.maximum(scale, 16 * self._noise(name, near) / tol)
+            errors = np.minimum(errors, _ratio(np.abs(g - n.value), scale))
         return np.where(self._blurred(name, g), np.inf, errors)
 
     def _too_small(self, name: str, g: Values, passed: Values) -> Values:
@@ -151,8 +169,32 @@ class _Judge:
             gross &= apart > GROSS * self._sensitivity()[name]
             near = self.problem.complex_step(name, self._close_by(np.random.default_rng(2)), gross)
             gross &= np.abs(near - n.value) < GROSS * np.abs(n.value)
+        if n.method == COMPLEX and gross.any():
+            gross &= self._grossly_wrong(name, gross)
         wrong: Values = gross & (n.value != 0)
         return wrong
+
+    def _grossly_wrong(self, name: str, where: Values) -> Values:
+        """Whether the gradient of `name` is wrong nearer to 0 as well: 1 - σ² is not, it only rounds."""
+        point = {key: value * SHRUNK for key, value in self.problem.point.items()}
+        try:
+            got = self.problem.run(point)[1][name]
+            want = self.problem.complex_step(name, point, where)
+        except (NotAnalytic, ValueError):  # the loss is not defined there
+            return where
+        wrong: Values = ~(np.abs(got - want) <= GROSS * np.abs(want))
+        return wrong
+
+    def _noise(self, name: str, where: Values) -> Values:
+        """How much of the complex step is rounding: what no polynomial explains (see `noise_of`)."""
+        line = [
+            self.problem.complex_step(
+                name, {key: v * (1 + 1e-7 * k) for key, v in self.problem.point.items()}, where
+            )
+            for k in range(8)
+        ]
+        noise: Values = np.sqrt((np.diff(line, 4, axis=0) ** 2).mean(axis=0) / 70)
+        return noise
 
     def _close_by(self, random: np.random.Generator) -> dict[str, Values]:
         """A point close by: everything a little larger or smaller."""

@@ -42,7 +42,8 @@ class Problem:
         inputs: Mapping[str, Array],
     ) -> None:
         self.forward, self.backward = forward, backward
-        self.parameters = check_parameters(parameters) if parameters else []
+        none = isinstance(parameters, Sequence) and not parameters
+        self.parameters = [] if none else check_parameters(parameters)
         check_names([p.name for p in self.parameters] + list(inputs))
         if any(array_module(p.data) is not np for p in self.parameters):
             raise ValueError("parameters: are on a device; gradients are checked on the host")

@@ -44,6 +44,16 @@ class Report:
         return max((row.error for row in self.rows), default=0.0)
 
     @property
+    def tol(self) -> float:
+        """The largest error that passes in every block."""
+        return min((row.tol for row in self.rows), default=0.0)
+
+    @property
+    def method(self) -> str:
+        """What gradients were compared with: "complex step", "central differences", or both."""
+        return " and ".join(dict.fromkeys(row.method for row in self.rows))
+
+    @property
     def ok(self) -> bool:
         """Whether every input and parameter was checked, and every error is within the tolerance."""
         return bool(self.rows) and not self.unchecked and all(row.ok for row in self.rows)
