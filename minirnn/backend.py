@@ -130,10 +130,11 @@ def get_backend(device: str) -> Backend:
         ValueError: the name is none of these.
         RuntimeError: CUDA was asked for and CuPy or a device is missing.
     """
-    kind, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
-    if device == "cpu":
+    text = device if isinstance(device, str) else ""
+    if text == "cpu":
         return CPU
-    if kind != "cuda" or not (number.isdecimal() or device == "cuda"):
+    kind, _, number = text.partition(":")
+    if kind != "cuda" or not (number.isdecimal() or text == "cuda"):
         raise ValueError(f'device: got {device!r}, want "cpu", "cuda" or "cuda:<number>"')
     try:
         import cupy

@@ -143,6 +143,14 @@ class LanguageModel(Model):
         """
         super().backward(cache, dscores)
 
+    def step(self, tokens: Array, state: State | None = None) -> tuple[Array, State]:
+        """Read one token of each sequence, `tokens` (N,), and return the scores (K, N) and the state.
+
+        Raises:
+            ValueError, TypeError: `tokens` or `state` do not fit; nothing has been computed.
+        """
+        return super().step(tokens, state)
+
     def evaluate(self, ids: Ids, N: int = 1, T: int | None = None) -> float:
         """Mean negative log-likelihood in nats of ``ids[1:]``, each given all before it.
 

@@ -136,12 +136,15 @@ class Activation(StatelessLayer):
 
     @on_its_device
     def forward(self, x: Array, *, want_cache: bool = True) -> tuple[Array, Any]:
-        """Return f(x), for `x` of any shape.
+        """Return f(x), for `x` of any shape; integers become floating-point numbers.
 
         Raises:
             TypeError: `x` does not hold numbers.
         """
-        y = self.function.f(checks.an_array("x", x))
+        x = checks.an_array("x", x)
+        if x.dtype.kind in "iub":  # NumPy's tanh of small ones would be in half precision
+            x = x.astype(np.result_type(x.dtype, np.float32))
+        y = self.function.f(x)
         return y, self._cache(y.copy() if want_cache else None, want_cache)
 
     @on_its_device

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from . import checks
 from .backend import Rng
@@ -75,7 +76,8 @@ class LSTM(Recurrent):
         precision: str | None = None,
     ) -> None:
         if forget_bias is not None:
-            forget_bias = checks.real_number("forget_bias", forget_bias, least=-math.inf)
+            big = float(np.finfo(checks.float_dtype(dtype)).max)
+            forget_bias = checks.real_number("forget_bias", forget_bias, -big, big)
             if not checks.truth("bias", bias):
                 raise ValueError(f"forget_bias: got {forget_bias} with bias=False, want None")
         arguments = (input_size, hidden_size, num_layers, bidirectional, dropout, bias)

@@ -49,6 +49,9 @@ class Parameter:
         moved: how often any parameter was placed, frozen or set free, for those that keep such places.
         changing: a lock, the same for all, to be held while gradients are added to or values change:
             ``+=`` alone loses what another thread adds meanwhile.
+
+    Raises:
+        TypeError, ValueError: `value` is not an array of numbers, nor what makes one.
     """
 
     replaced = 0
@@ -59,6 +62,7 @@ class Parameter:
     def __init__(
         self, name: str, value: Array, backend: Backend, blocks: Sequence[str] = ()
     ) -> None:
+        value = checks.an_array("value", value)
         self.name = name
         self.backend = backend
         self.shape: tuple[int, ...] = value.shape

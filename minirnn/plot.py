@@ -76,6 +76,7 @@ def loss_curve(ax: Axes, losses: Sequence[float], guessing: float | None = None)
     marker = "o" if len(losses) == 1 else None
     ax.plot(losses, color="tab:blue", linewidth=2, marker=marker)
     if guessing is not None:
+        guessing = checks.real_number("guessing", guessing, -math.inf)
         ax.axhline(guessing, color="tab:gray", linestyle="--", linewidth=1)
         place = (0.98, guessing)
         ax.text(*place, "guessing", transform=ax.get_yaxis_transform(), ha="right", va="top")
@@ -107,12 +108,16 @@ def loss_curves(
 
     Raises:
         ValueError: a curve has other steps than losses.
-        TypeError: `curves` are not by name, or not pairs; `pale` is one name.
+        TypeError: `curves` or `guessing` are not by name, or not pairs and numbers; `pale` is one name.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     checks.mapping("curves", curves)
-    if isinstance(pale, str):
+    heights = {} if guessing is None else guessing
+    checks.mapping("guessing", heights)
+    for name, height in heights.items():
+        checks.real_number(f"guessing[{name!r}]", height, -math.inf)
+    if isinstance(pale, str | bytes) or not isinstance(pale, Collection):
         raise TypeError(f"pale: got {pale!r}, want a list of names")
     for name, curve in curves.items():
         if not (isinstance(curve, tuple | list) and len(curve) == 2):
@@ -130,7 +135,7 @@ def loss_curves(
         colour = next(colours)
     ax.set_ylim(bottom=0)
     ax.margins(x=0.02)
-    _lines_with_labels(ax, guessing or {})
+    _lines_with_labels(ax, heights)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     ax.set_xlabel("step")
@@ -184,12 +189,15 @@ def states_over_time(
 
     Raises:
         ValueError: `h` is not (T, H), or there are more or fewer words than steps, names than units.
-        TypeError: `h` is no array.
+        TypeError: `h` is no array of numbers; words or names are no list.
     """
-    values = checks.of_shape("h", to_host(h, "h"), ("T", "H")).T
+    values = to_host(checks.of_shape("h", checks.an_array("h", h), ("T", "H"))).T
     H, T = values.shape
-    named = {"below": (below, T), "above": (above, T), "units": (units or range(H), H)}
+    units = [f"unit {unit}" for unit in range(H)] if units is None else units
+    named = {"below": (below, T), "above": (above, T), "units": (units, H)}
     for name, (words, size) in named.items():
+        if not hasattr(words, "__len__") or not np.iterable(words):
+            raise TypeError(f"{name}: got {checks.shown(words)}, want a list of names")
         if len(words) != size:
             raise ValueError(f"{name}: got {len(words)}, want {size} for h of shape ({T}, {H})")
     limit = max(1.0, float(np.abs(values).max(initial=0)))
@@ -200,7 +208,7 @@ def states_over_time(
             text = f"{round(float(values[unit, t]), 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
             ax.text(t, unit, text, ha="center", va="center", color="white" if dark else "black")
     ax.set_xticks(range(T), below)
-    ax.set_yticks(range(H), units or [f"unit {unit}" for unit in range(H)])
+    ax.set_yticks(range(H), units)
     ax.set_xlabel("input")
     top = ax.secondary_xaxis("top")
     top.set_xticks(range(T), above)
@@ -239,7 +247,8 @@ def text_by_unit(
     if not text:
         raise ValueError("text: got '', want one character or more")
     checks.whole_number("width", width)
-    values = checks.of_shape("activity", to_host(activity, "activity"), (len(text),))
+    values = to_host(checks.an_array("activity", activity))
+    values = checks.of_shape("activity", values, (len(text),))
     checks.finite("activity", values)
     limit = max(1.0, float(np.abs(values).max()))
     cut = rf"[^\n]{{0,{width}}}\n|[^\n]{{1,{width}}}(?:(?<= )|\Z)|[^\n]{{{width}}}"

@@ -61,7 +61,9 @@ def written(path: str | Path) -> Iterator[BinaryIO]:
                 file.flush()
                 _take_over(file.fileno(), old)
                 os.fsync(file.fileno())
-            os.replace(partial, target)
+                if fcntl is None:
+                    file.close()  # Windows renames no file that is open
+                os.replace(partial, target)  # locked still, or others would take it for a leftover
         except BaseException:
             with contextlib.suppress(OSError):
                 partial.unlink()

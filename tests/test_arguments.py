@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 X, TOKENS = RNG.normal(size=(T, D, N)).astype("f4"), RNG.integers(0, K, (T, N))
 RNN, LSTM, TEXT = mr.RNN(D, H, rng=0), mr.LSTM(D, H, 2, dropout=0.5, rng=0), mr.RNN(K, H, rng=0)
 OUT, EMBEDDING, DROPOUT = mr.Linear(H, K, rng=0), mr.Embedding(K, H, rng=0), mr.Dropout(0.5)
-TANH = mr.Activation("tanh")
+TANH, CHAIN = mr.Activation("tanh"), mr.Model(rnn=mr.RNN(D, H, rng=0))
 LANGUAGE, PAIRS = mr.LanguageModel(K, H, dropout=0.5, rng=0), mr.EncoderDecoder(K, K, H, rng=0)
 YS, STATE, CACHE = RNN.forward(X)
 SCORES, OUT_CACHE = OUT.forward(YS)
@@ -66,6 +66,10 @@ SWITCHES = {
     ),
     "drop_last": lambda value: len(list(data.batches(5, 2, drop_last=value))) == 2,
     "remainder": lambda value: len(data.Streams(np.arange(12), 2, 2, remainder=value)) == 3,
+    "want_cache": lambda value: OUT.forward(YS, want_cache=value)[1] is not None,
+    "want_cache of a model": lambda value: CHAIN.forward(X, want_cache=value)[2] is not None,
+    "want_cache of pairs": lambda value: PAIRS.forward(TOKENS, TOKENS, want_cache=value)[1] is not None,
+    "want_dx": lambda value: CHAIN.backward(CHAIN.forward(X)[2], YS, want_dx=value)[0] is not None,
 }  # fmt: skip
 
 
@@ -205,3 +209,67 @@ def test_what_holds_the_same_numbers_is_taken_alike(key):
 
 def test_the_cases_are_what_fits():
     assert same_bits(RNN.forward(X.astype("f8"))[0], YS)  # cast to the dtype of the network
+
+
+# ------------------------------------------------------------- one number, one name, one list
+
+
+class Table:
+    """As a DataFrame behaves: gone through, it gives the names of its columns."""
+
+    ndim, shape = 2, (3, 2)
+
+    def __iter__(self) -> Any:
+        return iter("ab")
+
+
+def squared(**options: Any) -> mr.gradcheck:
+    x = options.pop("x", np.arange(3.0))
+    return mr.gradcheck(lambda x: ((x**2).sum(), x), lambda x: {"x": 2 * x}, x=x, **options)
+
+
+PAIR, WORDS = np.array(["a", "b"]), data.Vocabulary("abc")
+REFUSED = {
+    "device": lambda: mr.Linear(2, 2, device=PAIR),
+    "scan": lambda: mr.LSTM(2, 2, scan=PAIR),
+    "method": lambda: squared(method=PAIR),
+    "on_nonfinite": lambda: mr.SGD(OUT.parameters(), 0.1, on_nonfinite=PAIR),
+    "num_layers of text": lambda: mr.LanguageModel(K, H, num_layers="2"),
+    "num_layers of pairs": lambda: mr.EncoderDecoder(K, K, H, num_layers=None),
+    "tol": lambda: squared(tol=True),
+    "tol that passes all": lambda: squared(tol=np.inf),
+    "x": lambda: squared(x=np.ma.masked_array([1.0, 2.0], [True, False])),
+    "eps": lambda: mr.Adam(OUT.parameters(), eps=np.inf),
+    "weight_decay": lambda: mr.AdamW(OUT.parameters(), weight_decay=1e300),
+    "forget_bias": lambda: mr.LSTM(2, 2, forget_bias=-np.inf),
+    "forget_bias beyond float32": lambda: mr.LSTM(2, 2, forget_bias=1e300),
+    "value": lambda: mr.Parameter("p", "text", RNN.backend),
+    "pieces": lambda: data.Vocabulary.build(Table()),
+    "pieces of a number": lambda: data.section(np.array(3), 0, 1),
+    "tokens": lambda: data.Vocabulary(Table()),
+    "ids": lambda: WORDS.decode({2, 1}),
+    "sequences": lambda: data.pad(np.array(3)),
+    "sequences with days": lambda: data.pad([np.zeros(2, "M8[s]"), [3]]),
+    "k": lambda: data.Streams(np.arange(9), 2, 2).window("1"),
+    "low": lambda: data.MinMaxScaler(np.nan, 1.0),
+    "span": lambda: data.MinMaxScaler(0.0, [1.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_is_not_is_refused_by_name(name):
+    with pytest.raises((TypeError, ValueError), match=rf"^{name.split()[0]}: got "):
+        REFUSED[name]()
+
+
+def test_a_function_of_small_integers_is_not_in_half_precision():
+    for kind in ("i1", "u1", "?"):
+        y, _ = TANH.forward(np.ones(2, kind))
+        assert same_bits(y, np.tanh(np.ones(2, "f4")))
+
+
+def test_a_search_for_no_sequence_finds_none():
+    nothing, none = np.empty(0, int), LANGUAGE.step
+    assert mr.greedy_search(none, None, nothing, 0, 3).shape == (3, 0)
+    assert [part.shape for part in mr.beam_search(none, None, nothing, 0, 3, 2)] == [(3, 0), (0,)]
+    assert LANGUAGE.step(tokens=TOKENS[0], state=None)[0].shape == (K, N)

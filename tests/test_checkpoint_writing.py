@@ -101,6 +101,7 @@ def test_the_file_is_on_the_disk_before_it_gets_its_name(path, monkeypatch):
     def seen_replace(old, new):
         calls.append("replace")
         assert os.path.dirname(old) == os.path.dirname(new)
+        whole_file._remove_leftovers(path)  # as others do that save to this path just then
         replace(old, new)
 
     monkeypatch.setattr(os, "fsync", seen_fsync)

@@ -39,7 +39,7 @@ LanguageModel.forward: state=None, dropout_rng=None, want_cache=True
 LanguageModel.evaluate: N=1, T=None
 Last.forward Model.forward: state=None, lengths=None, dropout_rng=None, want_cache=True
 Last.backward: dstate=None, want_dx=True
-Last.step Model.step Recurrent.step: state=None
+LanguageModel.step Last.step Model.step Recurrent.step: state=None
 Layer.load_state_dict: strict=True
 Linear: bias=True, dtype='float32', device='cpu', rng=None, init='uniform', share=None,
     precision=None

@@ -106,3 +106,16 @@ def test_words_and_names_that_do_not_fit_are_refused(given, message):
     fitting = {"h": np.zeros((2, 3)), "below": "ab", "above": "cd"}
     with pytest.raises(ValueError, match=message):
         plot.states_over_time(axes(), **fitting | given)
+
+
+@pytest.mark.parametrize("name", ["guessing", "guessing of curves", "pale", "units", "activity"])
+def test_what_cannot_be_drawn_is_refused_by_name(name):
+    ax, curves = Figure().subplots(), {"a": ([1, 2], [3.0, 2.0])}
+    with pytest.raises(TypeError, match=rf"^{name.split()[0]}\b.*: got "):
+        {
+            "guessing": lambda: plot.loss_curve(ax, [2.0, 1.0], guessing="2"),
+            "guessing of curves": lambda: plot.loss_curves(ax, curves, guessing={"ln K": "2"}),
+            "pale": lambda: plot.loss_curves(ax, curves, pale=1),
+            "units": lambda: plot.states_over_time(ax, np.ones((1, 2)), "a", "b", units=2),
+            "activity": lambda: plot.text_by_unit(ax, "ab", np.array(["1", "2"])),
+        }[name]()

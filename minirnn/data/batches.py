@@ -112,7 +112,7 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         ValueError: no sequences, or they differ in more than length; integers cannot hold `value`.
         TypeError: sequences of something else than real numbers.
     """
-    if isinstance(sequences, str | bytes) or not hasattr(sequences, "__iter__"):
+    if isinstance(sequences, str | bytes) or not np.iterable(sequences):
         raise TypeError(f"sequences: got {type(sequences).__name__}, want sequences of numbers")
     rows = [to_host(sequence, f"sequences[{k}]") for k, sequence in enumerate(sequences)]
     filled = [row for row in rows if row.ndim and len(row)] or rows
@@ -121,11 +121,11 @@ def pad(sequences: Sequence[Any], value: Any = 0) -> tuple[Values, Values]:
         shown = ", ".join(str(row.shape) for row in rows[:5]) or "none"
         raise ValueError(f"sequences: got shapes {shown}, want (length,), or (length, D) of one D")
     dtypes = {row.dtype for row in filled if len(row) or row.ndim == 2} or {np.dtype(int)}
+    if strange := [each for each in dtypes if each.kind not in "fiub"]:
+        raise TypeError(f"sequences: got {strange[0]}, want real numbers")
     dtype = np.result_type(*dtypes)
     if all(each.kind in "iu" for each in dtypes) and dtype.kind == "f":  # as for uint64 with int64
         dtype = np.dtype(int)
-    if dtype.kind not in "fiub":
-        raise TypeError(f"sequences: got {dtype}, want real numbers")
     with np.errstate(invalid="ignore"):
         filler = checks.an_array("value", checks.of_shape("value", to_host(value, "value"), ()))
         filler = filler.astype(dtype)

@@ -111,7 +111,8 @@ class MinMaxScaler:
             becomes 0.
 
     Raises:
-        TypeError: `low` or `span` is not numbers.
+        ValueError: `low` or `span` is not finite, or a span is 0.
+        TypeError: `low` or `span` is not real numbers.
     """
 
     low: Values
@@ -119,7 +120,14 @@ class MinMaxScaler:
 
     def __post_init__(self) -> None:
         for name in ("low", "span"):
-            object.__setattr__(self, name, checks.an_array(name, getattr(self, name))[()])
+            value = checks.an_array(name, getattr(self, name))[()]
+            if value.dtype.kind == "c":
+                raise TypeError(f"{name}: got {value.dtype}, want real numbers")
+            if not np.isfinite(value).all() or not (name == "low" or value.all()):
+                raise ValueError(
+                    f"{name}: got {checks.shown(value)}, want finite numbers, and no span of 0"
+                )
+            object.__setattr__(self, name, value)
 
     @classmethod
     def fit(cls, rows: Values) -> MinMaxScaler:

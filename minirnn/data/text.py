@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import chain
@@ -171,8 +172,10 @@ class Streams:
         """Tokens of window k and those that come next, both (T, N), int64.
 
         Raises:
-            IndexError: there is no window k.
+            IndexError, ValueError: there is no window k.
+            TypeError: `k` is not an integer.
         """
+        k = checks.whole_number("k", k, -sys.maxsize)
         if not 0 <= k < len(self):
             raise IndexError(f"k: got {k}, want 0 to {len(self) - 1}")
         steps = np.arange(k * self.T, min((k + 1) * self.T, self.length) + 1)

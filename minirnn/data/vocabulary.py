@@ -82,7 +82,8 @@ class Vocabulary:
 
     def __init__(self, tokens: Sequence[str], level: str = "char") -> None:
         _check_level(level)
-        if isinstance(tokens, Set | Mapping) or (isinstance(tokens, str) and level != "char"):
+        of_words = isinstance(tokens, str) and level != "char"
+        if isinstance(tokens, Set | Mapping) or of_words or not _in_a_row(tokens):
             got = type(tokens).__name__
             raise TypeError(f"tokens: got a {got}, want a list; Vocabulary.build is for a text")
         self.tokens, self.level = list(tokens), level
@@ -177,7 +178,7 @@ class Vocabulary:
             TypeError: `ids` are not integers.
         """
         if (
-            not isinstance(ids, str | bytes)
+            not isinstance(ids, str | bytes | Set | Mapping)
             and not hasattr(ids, "shape")
             and hasattr(ids, "__iter__")
         ):
@@ -229,10 +230,15 @@ def pieces_of(pieces: Text, name: str = "pieces") -> Iterator[str]:
         if os.path.isfile(pieces) and re.search(r"[./\\]", pieces):
             raise ValueError(f"{name}: got the name of a file; want read_text({pieces!r})")
         return iter((pieces,))
-    if isinstance(pieces, bytes | os.PathLike | Mapping) or not hasattr(pieces, "__iter__"):
+    if isinstance(pieces, bytes | os.PathLike | Mapping) or not _in_a_row(pieces):
         got = type(pieces).__name__
         raise TypeError(f"{name}: got {got}, want text; read_text(path) reads that of a file")
     return (_check_text(piece, f"{name}[{k}]") for k, piece in enumerate(pieces))
+
+
+def _in_a_row(values: Any) -> bool:
+    """Whether `values` can be gone through one by one: of a table that would be names of columns."""
+    return hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
 
 
 def _check_text(text: Any, name: str = "text") -> str:

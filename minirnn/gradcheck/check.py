@@ -74,7 +74,7 @@ def gradcheck(
         TypeError: `forward` or `backward` gave something else; or `method` is ``"complex"`` and the loss
             is not analytic.
     """
-    if method not in ("auto", "complex", "central"):
+    if not isinstance(method, str) or method not in ("auto", "complex", "central"):
         raise ValueError(f'method: got {method!r}, want "auto", "complex" or "central"')
     if tol is not None:
         tol = checks.real_number("tol", tol, 1e-16, 1.0)

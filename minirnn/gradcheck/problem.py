@@ -47,7 +47,7 @@ class Problem:
         check_names([p.name for p in self.parameters] + list(inputs))
         if any(array_module(p.data) is not np for p in self.parameters):
             raise ValueError("parameters: are on a device; gradients are checked on the host")
-        self.given = {name: to_host(value) for name, value in inputs.items()}
+        self.given = {name: to_host(value, name) for name, value in inputs.items()}
         for name, value in self.given.items():
             if value.dtype.kind == "c":
                 raise TypeError(f"{name}: got {value.dtype}, want real numbers; split it in two")

@@ -59,7 +59,7 @@ def choose(
     Raises:
         ValueError: `scan` is not a known name, or is one that cannot run this cell on this device.
     """
-    if scan not in SCANS:
+    if not isinstance(scan, str) or scan not in SCANS:
         raise ValueError(f"scan: got {scan!r}, want one of {', '.join(map(repr, SCANS))}")
     by_default = scan == "auto" and np.dtype(dtype) == np.float32
     if (scan == "numba" or by_default) and not _obstacle("numba", cell, backend):

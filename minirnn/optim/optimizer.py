@@ -74,7 +74,7 @@ class Optimizer:
         if len(kinds) > 1:
             raise ValueError(f"parameters: got {sorted(kinds)}, want one dtype and one device")
         self.lr = lr if callable(lr) else checks.real_number("lr", lr)
-        if on_nonfinite not in POLICIES:
+        if not isinstance(on_nonfinite, str | None) or on_nonfinite not in POLICIES:
             raise ValueError(f'on_nonfinite: got {on_nonfinite!r}, want "raise", "skip" or None')
         self.on_nonfinite = on_nonfinite
         numbers = {name: checked(name, numbers[name]) for name, checked in self.numbers.items()}
@@ -283,6 +283,8 @@ class Optimizer:
         if not least <= numbers.get("eps", 1.0) <= most:
             got, range_ = numbers["eps"], f"{least:.2g} to {most:.2g}"
             raise ValueError(f"{label.format('eps')}: got {got}, want {range_} in {self.dtype}")
+        decay = numbers.get("weight_decay", 0.0)
+        checks.real_number(label.format("weight_decay"), decay, below=self._root)
 
     def _numbers(self, rate: float, t: int) -> tuple[float | None, ...]:
         """What `_update` takes besides arrays in the t-th step: the same for all of these parameters."""
