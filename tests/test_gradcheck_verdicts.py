@@ -290,3 +290,10 @@ def test_tolerance_that_is_none_is_refused(tol):
 def test_array_in_the_place_of_parameters_is_named():
     with pytest.raises(TypeError, match="parameters: got ndarray, want a list"):
         mr.gradcheck(of_abs, lambda x: {"x": 2 * x}, X, x=X)
+
+
+def test_slightly_wrong_gradient_of_a_single_number_gets_a_verdict():
+    def backward(x, factor=1.001):
+        return {"x": factor * 2 * x}
+
+    assert not mr.gradcheck(lambda x: (x * x, x), backward, x=np.array(1.3)).ok

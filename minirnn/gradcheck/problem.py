@@ -187,7 +187,7 @@ class Problem:
         Raises:
             NotAnalytic: complex numbers do not come through.
         """
-        arrays = {key: value.astype(complex) for key, value in (point or self.point).items()}
+        arrays = {key: np.array(value, complex) for key, value in (point or self.point).items()}
         array, out = arrays[name], np.zeros(self.point[name].shape)
         with self.at(arrays) as loss, warnings.catch_warnings():
             warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
