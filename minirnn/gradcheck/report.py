@@ -11,8 +11,9 @@ from ..printing import printable
 class Row:
     """One block: a parameter or an input, and how far its gradient is from the true one.
 
-    `error` is max|Δ| / max|g| over the block if that is past `tol`. Otherwise it is the worst element's
-    |Δ| / s, where s is |g|, or more where rounding alone may come to more than tol·|g|.
+    `error` is ``max|Δ| / max|g|`` over the block if that is past `tol`. Otherwise it is the worst
+    element's ``|Δ| / s``, where s is ``|g|``, or more where rounding alone may come to more than
+    ``tol·|g|``.
     """
 
     name: str
