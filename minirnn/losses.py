@@ -111,7 +111,7 @@ def _shares(weights: Array, shape: tuple[int, ...], like: Array) -> tuple[Array,
     xp, real = array_module(like), like.real.dtype
     w = checks.on_device("weights", weights, backend_of(like))
     checks.of_shape("weights", w, shape, lambda: layout.of_weights(w.shape, like.shape))
-    wide = xp.promote_types(w.dtype, real) if w.dtype.kind == "f" else real
+    wide = xp.result_type(w.dtype, real) if w.dtype.kind == "f" else real
     w = checks.real_numbers("weights", w, wide)
     checks.not_negative("weights", w)
     if w.size:  # to at most 1, so that no sum overflows

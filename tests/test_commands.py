@@ -49,6 +49,9 @@ def test_a_command_that_is_shown_is_taken(command, monkeypatch, tmp_path, capsys
     monkeypatch.chdir(tmp_path)
     if first == "-m":
         name = arguments.pop(0)
+        for module in (name, f"{name}.__main__"):  # as other tests may have imported it
+            if not hasattr(sys.modules.get(module), "__path__"):
+                monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         call = lambda: runpy.run_module(name, run_name="__main__", alter_sys=True)  # noqa: E731
     else:

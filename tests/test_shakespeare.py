@@ -567,7 +567,7 @@ def test_file_of_something_else_is_no_model(command, tmp_path):
         code, _, err = command(name, "text.npz")
         assert code == 2
         assert err.count("\n") == 1
-        assert "argument file: got text.npz, which is no .npz, but begins with b'hell'" in err
+        assert "argument file: got text.npz, which is a text that begins with 'hello'" in err
         code, _, err = command(name, ".")
         assert (code, err) == (2, f"shakespeare.py {name}: argument file: .: Is a directory\n")
 
