@@ -569,7 +569,8 @@ def test_file_of_something_else_is_no_model(command, tmp_path):
         assert err.count("\n") == 1
         assert "argument file: got text.npz, which is a text that begins with 'hello'" in err
         code, _, err = command(name, ".")
-        assert (code, err) == (2, f"shakespeare.py {name}: argument file: .: Is a directory\n")
+        said = "argument file: got ., which is a directory, want a file"
+        assert (code, err) == (2, f"shakespeare.py {name}: {said}\n")
 
 
 @pytest.mark.parametrize("unit", [[], ["--unit", "l1.3"]], ids=["best", "given"])
