@@ -29,6 +29,7 @@ INCLUDED = {  # files outside docs/, and the pages that include them
     "examples/README.md": "gallery.md",
 }
 LANGUAGES = {".py": "python", ".cu": "cuda", ".cuh": "cuda", ".h": "cpp", ".json": "json"}
+LANGUAGES |= {".txt": "text"}
 NAMED = re.compile(rf"(?:python )?((?:{'|'.join(SHOWN)})/[\w./]+\w)(?: .*)?")
 LINK = re.compile(r'(\]\(|src="|href=")(?!\w+:|#)([^)#"\s]+)')
 
