@@ -28,8 +28,14 @@ INCLUDED = {  # files outside docs/, and the pages that include them
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "gallery.md",
 }
-LANGUAGES = {".py": "python", ".cu": "cuda", ".cuh": "cuda", ".h": "cpp", ".json": "json"}
-LANGUAGES |= {".txt": "text"}
+LANGUAGES = {
+    ".py": "python",
+    ".cu": "cuda",
+    ".cuh": "cuda",
+    ".h": "cpp",
+    ".json": "json",
+    ".txt": "text",
+}
 NAMED = re.compile(rf"(?:python )?((?:{'|'.join(SHOWN)})/[\w./]+\w)(?: .*)?")
 LINK = re.compile(r'(\]\(|src="|href=")(?!\w+:|#)([^)#"\s]+)')
 
