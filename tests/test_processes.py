@@ -45,13 +45,14 @@ def at_moment(moment, interrupt, function):
                 interrupt()
         return trace
 
+    before = sys.gettrace()  # as of what measures coverage
     sys.settrace(trace)
     try:
         function()
     except KeyboardInterrupt:
         assert left == -1
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return left < 0
 
 
