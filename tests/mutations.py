@@ -147,6 +147,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--draw", type=int, metavar="N", help="alter the whole package, N times")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument(
+        "--least", type=float, default=1.0, help="share of the draw to be noticed or listed"
+    )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--files", nargs="*", default=(), help="of minirnn/ alone, such as optim.py"
