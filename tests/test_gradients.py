@@ -150,6 +150,8 @@ def test_command_fails_when_a_gradient_is_wrong(monkeypatch, capsys):
         return dx, dstate, dP | {"b": -dP["b"]}
 
     monkeypatch.setattr(RNNCell, "backward", wrong)
+    few = [Case(RNNCell(), "generic", given=given) for given in ("ys", "both")]
+    monkeypatch.setattr(command, "arrangements", lambda cell, scan: few)
     arguments = ["gradcheck", "--cell", "RNN(tanh)", "--scan", "generic"]
     monkeypatch.setattr(sys, "argv", arguments)
     assert command.main() == 1
