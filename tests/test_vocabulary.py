@@ -168,6 +168,10 @@ def test_a_str_is_one_piece_of_text(level):
     assert "".join(section(text, 4, 7)) == "cat"
 
 
+def test_text_with_the_signs_of_a_path_is_text():
+    assert Vocabulary.build("either/or.").tokens == Vocabulary.build(["either/or."]).tokens
+
+
 def test_the_name_of_a_file_is_not_its_text(tmp_path):
     file = tmp_path / "input.txt"
     file.write_text("abc")
