@@ -74,9 +74,8 @@ def _signatures(number: Any) -> dict[Any, Any]:
 @cache
 def _say() -> None:
     """That it will take a while."""
-    with suppress(
-        AttributeError, OSError, ValueError
-    ):  # there is no standard error, or it is closed
+    # (there may be no standard error, or a closed one)
+    with suppress(AttributeError, OSError, ValueError):
         sys.stderr.write(
             "minirnn: compiling the scan for this machine takes about 20 s; "
             "`python -m minirnn.compile` does it once, ahead\n"

@@ -97,10 +97,8 @@ class Optimizer:
         return f"{type(self).__name__}(lr={self.lr}, {size:,} numbers, {self.steps} steps made)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {
-            "_parts_as_of": -1,
-            "_kept_parts": [],
-        }  # views, which would be copied
+        # (without views, which would be copied)
+        return self.__dict__ | {"_parts_as_of": -1, "_kept_parts": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)  # a pickled array of CuPy comes back on the current device
