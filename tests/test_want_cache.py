@@ -49,7 +49,8 @@ def test_what_keeps_nothing_needs_the_memory_of_one_layer_and_direction(scan):
         pytest.importorskip("numba")
     net = Recurrent(CELLS[2], 8, 32, 3, True, rng=0, scan=scan)
     x = np.zeros((40, 8, 16), np.float32)
-    net.forward(x[:2])  # what the first call keeps for all others
+    for want in (True, False):
+        net.forward(x, want_cache=want)  # what a first call compiles and keeps for all others
     everything, nothing = peak(net, x), peak(net, x, want_cache=False)
     assert nothing < everything / 3, (nothing, everything)
     assert peak(net, x, want_cache=False, recompute_every=4) < nothing
