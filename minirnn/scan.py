@@ -78,7 +78,7 @@ def joined(states: list[State]) -> State:
 
 
 class Step(NamedTuple):
-    """What one step took and gave."""
+    """What one step took and gave, also for sequences that have no such step."""
 
     x: Array
     state: State
@@ -92,6 +92,7 @@ class GenericSaved(NamedTuple):
     cell: Cell
     P: Arrays
     steps: list[Step]
+    final: State
     mask: Array | None
     tokens: bool
     shape: tuple[int, ...]  # of x
@@ -102,8 +103,9 @@ class GenericSaved(NamedTuple):
         xp, U = array_module(self.P["U"]), self.P["U"]
         T, (GH, _), N = self.shape[0], U.shape, self.shape[-1]
         out = xp.empty((T, GH // len(self.cell.gates), N), U.dtype)
-        for step, out_t in zip(self.steps, out, strict=True):
-            out_t[...] = step.new[states.index(name)] if name in states else step.gates[name]
+        after = [*(step.state for step in self.steps), self.final][1:]
+        for step, state, out_t in zip(self.steps, after, out, strict=True):
+            out_t[...] = state[states.index(name)] if name in states else step.gates[name]
         return out
 
 
@@ -165,13 +167,13 @@ class GenericScan:
             new, gates = cell.forward(P, x_t, state)
             if t == 0:
                 _refuse(cell, "forward: ", state, new)
+            steps.append(Step(x_t, state, new, gates))
+            ys[t] = new[0] if mask is None else xp.where(mask[t], new[0], 0)
             if mask is not None:
                 pairs = zip(new, state, strict=True)
                 new = tuple(xp.where(mask[t], s_new, s) for s_new, s in pairs)
-            ys[t] = new[0] if mask is None else xp.where(mask[t], new[0], 0)
-            steps.append(Step(x_t, state, new, gates))
             state = new
-        return ys, state, GenericSaved(cell, P, steps, mask, tokens, x.shape)
+        return ys, state, GenericSaved(cell, P, steps, state, mask, tokens, x.shape)
 
     def backward(
         self, saved: GenericSaved, dys: Array | None, dstate: State, want_dx: bool = True

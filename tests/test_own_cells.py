@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from invented_cells import SLSTMCell
 
 import minirnn as mr
 from minirnn.gradcheck.proof import Case
@@ -140,3 +141,15 @@ def test_gates_are_found_by_the_names_that_they_have_in_the_equations(cell, stat
         if function:
             a = (U @ x[0] + b)[4 * k : 4 * k + 4]
             np.testing.assert_allclose(cache[f"l0.{name}"][0], function(a), rtol=1e-12)
+
+
+def test_a_cell_may_divide_by_its_state_where_a_sequence_has_ended():
+    net = mr.Recurrent(SLSTMCell(), 2, 3, dtype="float64", rng=0)
+    ys, state, cache = net.forward(np.ones((4, 2, 3)), lengths=[4, 2, 0])
+    assert np.array_equal(cache["l0.n"][-1], state[2][0])
+    assert not cache["l0.n"][:, :, 2].any()
+    dx, dstate = net.backward(cache, np.ones_like(ys))
+    assert all(np.isfinite(part).all() for part in (dx, *dstate))
+    assert all(np.isfinite(p.grad).all() for p in net.parameters())
+    report = Case(SLSTMCell(), "generic", lengths=True, state=True).check()
+    assert report.ok, report
