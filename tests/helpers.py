@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -73,13 +76,15 @@ def run(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def run_example(name: str, *arguments: Any, cwd: Path) -> str:
-    """Run ``examples/NAME.py`` to its end, check the picture it says it made, return what it printed."""
-    done = run(ROOT / "examples" / f"{name}.py", *arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    pictures = [line for line in done.stdout.splitlines() if line.startswith("picture: ")]
+    """Run ``examples/NAME.py`` in this process, check the picture it made, return what it printed."""
+    command = [f"{name}.py", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(cwd), patch.object(sys, "argv", command), redirect_stdout(out), redirect_stderr(err):
+        import_module(name).main()
+    assert err.getvalue() == ""
+    pictures = [line for line in out.getvalue().splitlines() if line.startswith("picture: ")]
     assert pictures
     for line in pictures:
         path = cwd / line.removeprefix("picture: ")
         assert path.read_bytes().startswith(b"\x89PNG")
-    return done.stdout
+    return out.getvalue()

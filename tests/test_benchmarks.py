@@ -202,6 +202,7 @@ def test_costs_of_a_call_are_those_of_its_arrays():
 # Commands
 
 
+@pytest.mark.exhaustive
 def test_cpu_writes_a_table(tmp_path):
     options = ("--quick", "--sides", "numpy", "textbook", "--memory", "--out", tmp_path)
     cells = ("--cells", "LSTM", "GRU")
@@ -222,6 +223,7 @@ def test_cpu_writes_a_table(tmp_path):
     assert (tmp_path / "cpu-step.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("experiment", ["growth", "sampling"])
 def test_other_experiments_write_the_same_kind_of_file(experiment, tmp_path):
     options = ("--quick", "--sides", "numpy", "--cells", "RNN", "--out", tmp_path)

@@ -75,7 +75,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(parts=st.dictionaries(keys, trees, max_size=4))
 def test_whatever_is_saved_comes_back_to_the_bit(parts, folder):
     path = folder / "any.npz"

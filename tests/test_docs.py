@@ -57,6 +57,7 @@ def test_equations_beside_the_readme_are_lines_of_the_code():
         assert line in cells
 
 
+@pytest.mark.exhaustive
 def test_new_cell_of_the_docs_runs_and_proves_itself_in_every_arrangement():
     _, printed = run("\n".join(CODE[ROOT / "docs" / "new_cell.md"]))
     assert printed.count("all within 1e-12 by complex step") == 2

@@ -1,6 +1,7 @@
 """The exercises: as given they are wrong and say so, and the solutions of the docs mend them."""
 
 import re
+import runpy
 
 import pytest
 from helpers import ROOT, run
@@ -31,11 +32,13 @@ def mended(name):
     return text
 
 
-def run_beside_check(path):
-    """Run an exercise that lies elsewhere."""
-    code = f"import sys, runpy; sys.path.insert(0, {str(FOLDER)!r});"
-    code += f"runpy.run_path({str(path)!r}, run_name='__main__')"
-    return run("-c", code, cwd=path.parent)
+def run_beside_check(path, monkeypatch):
+    """Run an exercise that may lie elsewhere; return its exit status."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.chdir(path.parent)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    return ended.value.code
 
 
 def test_every_exercise_has_a_solution_and_is_on_the_page():
@@ -44,30 +47,29 @@ def test_every_exercise_has_a_solution_and_is_on_the_page():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_exercise_as_given_is_wrong_and_says_where(name, tmp_path):
-    done = run(FOLDER / name, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
-    assert done.stderr == ""
-    assert HINTS[name[:2]] in done.stdout
-    assert done.stdout.endswith("\nNot yet.\n")
+def test_exercise_as_given_is_wrong_and_says_where(name, monkeypatch, capsys):
+    assert run_beside_check(FOLDER / name, monkeypatch) == 1
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert HINTS[name[:2]] in said.out
+    assert said.out.endswith("\nNot yet.\n")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_solution_is_right(name, tmp_path):
+def test_solution_is_right(name, tmp_path, monkeypatch, capsys):
     (tmp_path / name).write_text(mended(name))
-    done = run_beside_check(tmp_path / name)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("\nRight.\n")
+    assert run_beside_check(tmp_path / name, monkeypatch) == 0
+    assert capsys.readouterr().out.endswith("\nRight.\n")
 
 
-def test_gradient_that_is_not_given_is_not_right(tmp_path):
+def test_gradient_that_is_not_given_is_not_right(tmp_path, monkeypatch, capsys):
     text = mended("02_off_by_one.py")
     assert text.count(', "W": dW}') == 1
     (tmp_path / "exercise.py").write_text(text.replace(', "W": dW}', "}"))
-    done = run_beside_check(tmp_path / "exercise.py")
-    assert done.returncode == 1, done.stderr
-    assert "W   not checked: backward gave no gradient" in done.stdout
-    assert done.stdout.endswith("\nNot yet.\n")
+    assert run_beside_check(tmp_path / "exercise.py", monkeypatch) == 1
+    said = capsys.readouterr().out
+    assert "W   not checked: backward gave no gradient" in said
+    assert said.endswith("\nNot yet.\n")
 
 
 def test_cell_whose_single_step_is_right_is_told_so(tmp_path):

@@ -57,6 +57,7 @@ def measured(paper, monkeypatch, tmp_path, capsys):
     return run
 
 
+@pytest.mark.exhaustive
 @no_compiler
 def test_every_part_runs_and_goes_into_one_file(measured, tmp_path):
     header, rows, printed = measured("--precision", "float32", "--commit", "c0")

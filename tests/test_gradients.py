@@ -28,16 +28,21 @@ def test_all_cells_have_an_in_place_scan_on_the_cpu_and_most_a_compiled_one():
     assert list(of_cells)[5] == "GRU(reset_after=False)"
 
 
-@each_scan
-def test_every_arrangement(cell, scan):
-    """Of one layer, and of more if both gradients are given, of three on the plain scan alone.
+def some(case):
+    """Every option, without all others and with them: what the few arrangements of all runs are."""
+    rest = [case.layers > 1, case.bidirectional, case.lengths, case.state, case.given != "both"]
+    return case.layers < 3 and (sum(rest) <= 1 or all(rest[:4]))
 
-    `python -m minirnn.gradcheck` has all.
-    """
+
+@each_scan
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_every_arrangement(cell, scan, every):
+    """`python -m minirnn.gradcheck` has all of three layers, too."""
     cases = list(arrangements(cell, scan))
     assert len(cases) == 3 * 2 * 2 * 2 * 3
-    most = 3 if scan == "generic" else 2
-    for case in (c for c in cases if c.layers == 1 or (c.given == "both" and c.layers <= most)):
+    few = list(filter(some, cases))
+    assert len(few) == 10
+    for case in (c for c in cases if c.layers < 3 and c not in few) if every else few:
         report = case.check()
         assert report.worst <= BAR, f"{case}\n{report}"
         if case.layers == 1:  # a check of nothing but zeros would prove nothing
@@ -47,6 +52,7 @@ def test_every_arrangement(cell, scan):
         assert ({"h0", "c0"} & inputs == set()) is not case.state
 
 
+@pytest.mark.exhaustive
 @each_scan
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(data=st.data())
@@ -69,13 +75,16 @@ def test_any_shape_and_option(cell, scan, data):
 
 
 @each_scan
-def test_lengths_with_tokens_dropout_and_no_bias(cell, scan):
+def test_lengths_with_tokens_dropout_and_no_bias_and_sizes_of_one(cell, scan):
     for tokens in (False, True):
         case = Case(
             cell, scan, 2, True, lengths=True, state=True, tokens=tokens, dropout=0.5, bias=False
         )
         report = case.check(seed=7)
         assert report.worst <= BAR, f"{case}\n{report}"
+    for sizes in ((1, 1, 1, 1), (3, 1, 4, 2), (2, 4, 1, 1)):
+        report = Case(cell, scan, state=True).check(7, *sizes)
+        assert report.worst <= BAR, f"{sizes}\n{report}"
 
 
 @each_scan
@@ -87,6 +96,7 @@ def test_gradients_that_are_summed_in_several_chunks(cell, scan, monkeypatch):
         assert report.worst <= BAR, report
 
 
+@pytest.mark.exhaustive
 def test_command_prints_the_table_and_succeeds():
     compile_scan("float64")
     command = [sys.executable, "-m", "minirnn.gradcheck", "--cell", "rnn(tanh"]

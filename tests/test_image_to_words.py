@@ -131,7 +131,7 @@ def test_halfway_is_between_two_different_digits(words, small, rng, monkeypatch,
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.exhaustive)])
 def test_small_digits_are_named_in_seconds(cell, tmp_path):
     arguments = ("--quick", "--hidden", 32, "--cell", cell)
     stdout = run_example("image_to_words", *arguments, cwd=tmp_path)

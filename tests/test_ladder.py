@@ -116,6 +116,7 @@ def options(*arguments):
     return parser.parse_args(arguments)
 
 
+@pytest.mark.exhaustive
 def test_command_prints_a_table_and_keeps_figures_and_picture(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ladder, "torch_missing", lambda device: "PyTorch is not installed")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")

@@ -53,6 +53,7 @@ def test_one_step_says_where_to_look(name):
     assert exhibit.case.check(T=1).ok
 
 
+@pytest.mark.exhaustive
 @NAMES
 def test_weaker_checks_pass_the_engine_and_see_less(name):
     exhibit = EXHIBITS[name]
@@ -70,6 +71,7 @@ def test_weaker_checks_pass_the_engine_and_see_less(name):
 LOST_WITH_ONE_STEP = ("dropped_dc", "dh_stays", "final_state_lost")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("less", museum.WEAK.values(), ids=museum.WEAK)
 def test_weak_checks_do_not_complain_of_what_is_right(less):
     for exhibit in EXHIBITS.values():
@@ -186,6 +188,7 @@ def test_command_lists_all_exhibits(tmp_path):
     assert list(tmp_path.iterdir()) == []  # no folder for a picture that is not drawn
 
 
+@pytest.mark.exhaustive
 def test_table_has_what_each_check_says_of_each_exhibit(example, monkeypatch, capsys):
     bug_museum = example("bug_museum")
     monkeypatch.setattr(bug_museum, "strong", strong)

@@ -1,9 +1,11 @@
 """Every line of the backward passes matters: a change to any of them shows in some gradient."""
 
 import mutations
+import pytest
 from mutants.package import alterations
 
 
+@pytest.mark.exhaustive
 def test_every_mutant_of_some_modules_is_caught_or_cannot_be(capsys, monkeypatch):
     """`python tests/mutations.py` makes those of all modules."""
     some = ("cells", "kernels.threaded", "products")

@@ -87,6 +87,7 @@ def divided(draw):
     return p
 
 
+@pytest.mark.exhaustive
 @each_device
 @each_cell
 @given(p=divided())
@@ -135,6 +136,7 @@ def test_one_step_at_a_time_gives_the_same(cell, device, rng):
 
 
 @pytest.mark.skipif(persistent_races.sanitizer() is None, reason="needs g++ with ThreadSanitizer")
+@pytest.mark.exhaustive
 def test_threads_wait_for_each_other_where_they_must_and_nowhere_else():
     command, wanted = persistent_races.command()
     environment = {**os.environ, **wanted, "PYTHONPATH": str(ROOT)}

@@ -72,6 +72,7 @@ def on_a_thread(function):
         return executor.submit(function).result(60)
 
 
+@pytest.mark.exhaustive
 def test_an_interrupt_at_any_line_leaves_the_pool_whole(by_default):
     """A tracer may raise where Python itself lets no interrupt through, at the end of a `with` say."""
 
@@ -90,6 +91,7 @@ def test_an_interrupt_at_any_line_leaves_the_pool_whole(by_default):
         assert blas_threads() == before
 
 
+@pytest.mark.exhaustive
 def test_a_signal_s_handler_may_use_the_pool_at_any_line(by_default):
     """A handler runs between two lines of the main thread, as a tracer does."""
     found = []

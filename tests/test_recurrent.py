@@ -428,7 +428,7 @@ def test_dropout_acts_between_layers_only_when_asked_for(rng):
     assert close(plain, net.forward(x)[0])
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_every_kernel_is_held_to_the_generic_scan(data):
     """Everything that comes out of forward and backward, over random shapes and options."""

@@ -222,6 +222,7 @@ def test_commonest_answer_is_the_one_that_most_of_the_training_part_have(written
     assert pairs.right(pairs.test, [pairs.commonest()] * 6) > 0
 
 
+@pytest.mark.exhaustive
 def test_without_attention_the_last_state_carries_the_source(tmp_path):
     """All words of four letters, read and said from the end; scheduled sampling takes part."""
     words = ["".join(word) for word in product("abcde", repeat=4)]

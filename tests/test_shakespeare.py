@@ -141,6 +141,7 @@ def test_uninterrupted_run_says_what_it_does_and_draws_it(reference):
     assert (reference / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.exhaustive
 def test_killed_at_any_moment_the_file_is_whole_and_the_run_goes_on(reference, tmp_path):
     rng = np.random.default_rng(0)
     write_text(tmp_path)
@@ -178,7 +179,9 @@ def go_on_as_printed(out, folder):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive)]
+)
 def test_stopped_it_saves_and_says_how_to_go_on(number, reference, tmp_path):
     write_text(tmp_path)
     process = popen(SCRIPT, *TRAIN, cwd=tmp_path)
@@ -195,6 +198,7 @@ def test_stopped_it_saves_and_says_how_to_go_on(number, reference, tmp_path):
     assert_equals_reference(tmp_path, reference)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("times", [1, 2])
 def test_stopped_while_it_validates(times, reference, tmp_path):
     """Once, it comes to the end of the epoch; twice, it stops at once, and the file is older."""
