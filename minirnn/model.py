@@ -198,7 +198,7 @@ class Model(Layer):
                 raise ValueError("dys, dstate: got None for all, want a gradient for at least one")
             with cache.backend.active():
                 dys = cache.backend.xp.zeros(cache.shape, cache.dtype)
-        back = chain.back(cache.links, cache.caches, dys, dstate, checks.truth("want_dx", want_dx))
+        back = chain.back(cache.links, cache.caches, dys, dstate, want_dx)
         self._went_back(cache)
         return back
 
