@@ -7,15 +7,15 @@ the new state out. The choice is made on the host and in float64; the network ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from . import checks
 from .backend import Array, Backend, State, backend_of, to_host
 
-Host = np.ndarray[Any, Any]
-Step = Callable[[Any, Any], tuple[Array, Any]]
+Host: TypeAlias = np.ndarray[Any, Any]
+Step: TypeAlias = Callable[[Any, Any], tuple[Array, Any]]
 
 
 def greedy_search(

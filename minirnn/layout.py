@@ -5,7 +5,9 @@ Each returns "" where it tells nothing. Where a wrong layout happens to fit, nob
 
 from __future__ import annotations
 
-Shape = tuple[int, ...]
+from typing import TypeAlias
+
+Shape: TypeAlias = tuple[int, ...]
 
 
 def of_input(name: str, shape: Shape, D: int) -> str:

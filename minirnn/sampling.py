@@ -7,14 +7,14 @@ come from a NumPy generator wherever the network runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from . import checks
 from .backend import Array, Rng, backend_of, generator, on_its_device, to_host
 
-Host = np.ndarray[Any, Any]
+Host: TypeAlias = np.ndarray[Any, Any]
 
 
 @on_its_device

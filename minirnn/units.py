@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import checks
 from .backend import Array, to_host
 
-Host = np.ndarray[Any, Any]
+Host: TypeAlias = np.ndarray[Any, Any]
 
 NAME = re.compile(r"(?:\A|(?<=\n\n))(?:\*\*)?([A-Z][^\n:*]{0,39})(:?\*\*|:$)?", re.MULTILINE)
 PARAGRAPH = re.compile(r"(?:\A|(?<=\n\n))[^\n]")

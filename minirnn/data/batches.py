@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..backend import (
     to_host,
 )
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 
 def batches(n: Any, size: int, rng: Draws = None, drop_last: bool = False) -> Iterator[Values]:

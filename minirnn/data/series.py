@@ -8,14 +8,14 @@ future are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .. import checks
 from ..backend import to_host
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 
 def windows(features: Values, targets: Values, T: int, ahead: int = 1) -> tuple[Values, Values]:

@@ -16,7 +16,7 @@ from .. import checks
 from ..backend import to_host
 
 Text: TypeAlias = str | Iterable[str]  # one piece, or pieces as from `read_text`
-Ids = np.ndarray[Any, np.dtype[np.integer[Any]]]
+Ids: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 UNKNOWN = "<unk>"
 NO_TEXT = "pieces: got a text without a token, want some text (an iterator can be read only once)"

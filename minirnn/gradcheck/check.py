@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .numeric import BLURRED, CENTRAL, COMPLEX, SURE, Numeric, noise_at, numeric
 from .problem import Backward, Forward, NotAnalytic, Problem
 from .report import Report, Row
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 TOLERANCES = {COMPLEX: 1e-12, CENTRAL: 1e-6}
 SINGLE_TOLERANCE = 1e-4  # where parameters or inputs are float32

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 CLOSE = 1e-5  # relative: well above rounding, well below any mistake
 NOTHING = "it fits no common mistake: a term is missing or too many, or a wrong state was used"

@@ -9,11 +9,11 @@ F''(x)").
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 WIDEST, NARROWEST = 2.0**-3, 1e-9  # steps, beside the size of what is moved
 SHRINK = 4.0  # from one step to the next

@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from textwrap import dedent
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..cells import Cell
 from .differences import EPS, slope
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 NUMBER = re.compile(r"#.*?(\(\d+\.\d+'\))")  # of an equation, in a comment
 CLOSE = 1e-6

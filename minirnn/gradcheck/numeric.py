@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .differences import EPS, Slope, noise_of, sizes, slope
 from .problem import NotAnalytic, Problem
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = np.ndarray[Any, Any]
 
 COMPLEX, CENTRAL = "complex step", "central differences"
 SURE = 4.0  # times the estimated error of a difference

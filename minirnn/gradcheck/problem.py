@@ -7,16 +7,16 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..backend import Array, array_module, to_host
 from ..parameter import Parameter, check_names, check_parameters
 
-Values = np.ndarray[Any, Any]
-Forward = Callable[..., tuple[Any, Any]]
-Backward = Callable[[Any], Mapping[str, Array] | None]
+Values: TypeAlias = np.ndarray[Any, Any]
+Forward: TypeAlias = Callable[..., tuple[Any, Any]]
+Backward: TypeAlias = Callable[[Any], Mapping[str, Array] | None]
 
 STEP = 1e-30  # of the complex step: nothing is subtracted, so it can be as small as it likes
 

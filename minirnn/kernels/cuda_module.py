@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -35,7 +35,7 @@ IN_PRECISION = ("in_precision.py", "../backend.py")  # what those of a precision
 PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
 
 # (the grid, the threads of a block, the arguments): launches the kernel on the current device
-Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], Any]
+Kernel: TypeAlias = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], Any]
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from .numpy_steps import half_plus_half, relu
 multiply, tanh = np.multiply, np.tanh
 
 # (the cell, its parameters, x (D, N) or tokens as `OneHotColumns`, the state) -> the new state
-LayerStep = Callable[[Any, Arrays, Any, State], State]
+LayerStep: TypeAlias = Callable[[Any, Arrays, Any, State], State]
 # The same for a network: the parameters of each layer, and the state with parts (layers, H, N)
-OneStep = Callable[[Any, list[Arrays], Any, State], State]
+OneStep: TypeAlias = Callable[[Any, list[Arrays], Any, State], State]
 
 
 def generic_step(cell: Cell, P: Arrays, x: Any, state: State) -> State:

@@ -9,7 +9,7 @@ run, and how they divide their work, is in ``persistent_plan.py`` and ``register
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,7 @@ LINE = 32  # counts in a line of the cache, as in persistent.cu
 
 # (a kernel's address, threads of a block, bytes of shared memory of a block): how many blocks a
 # multiprocessor holds at a time
-Occupancy = Callable[[int, int, int], int]
+Occupancy: TypeAlias = Callable[[int, int, int], int]
 
 _INTEGERS = (
     "T", "H", "N", "first", "count", "blocks", "columns", "across", "tile", "pitch", "h_pitch",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .. import checks
 
-Schedule = Callable[[int], float]
+Schedule: TypeAlias = Callable[[int], float]
 
 
 @dataclass(frozen=True)

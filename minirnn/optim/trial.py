@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..parameter import Parameter
 from .stretches import PIECE, blocks
 
 # Members by their numbers; their data, gradient and state; room to write to
-Part = tuple[range, list[Array], Array]
+Part: TypeAlias = tuple[range, list[Array], Array]
 
 
 def unfit(
