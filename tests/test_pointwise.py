@@ -1,0 +1,161 @@
+"""What is read off a cell's class, and printed: the same numbers; what cannot be read is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import invented_cells
+import numpy as np
+import pytest
+
+import minirnn as mr
+from minirnn import cells
+from minirnn.backend import sigmoid
+from minirnn.gradcheck.printed import BARS, errors
+from minirnn.gradcheck.proof import Case
+from minirnn.kernels.languages import CUDA, PYTHON
+from minirnn.kernels.pointwise import Block, read
+from minirnn.kernels.symbols import NotPointwise
+
+OURS = [cell for cell in cells.CELLS if cell.name != "GRU(reset_after=False)"]
+each_cell = pytest.mark.parametrize(
+    "cell", [*OURS, *invented_cells.CELLS], ids=lambda cell: cell.name
+)
+
+
+@each_cell
+@pytest.mark.parametrize("dtype", BARS)
+def test_the_lines_compute_what_the_class_does(cell, dtype):
+    for seed in range(3):
+        found = dict(errors(cell, dtype, seed))
+        assert {"dx", "dU", "dh", "h_new"} < found.keys()
+        assert max(found.values()) <= BARS[dtype], found
+
+
+@pytest.mark.parametrize("cell", invented_cells.CELLS, ids=lambda cell: cell.name)
+def test_the_invented_cells_are_right(cell):
+    for lengths in (False, True):
+        report = Case(cell, "generic", lengths=lengths, state=True).check()
+        assert report.ok, report
+
+
+def test_the_lines_are_those_of_the_class():
+    text = read(mr.LSTMCell()).text("forward", PYTHON)
+    assert text.lines == [
+        "i = fma(F(0.5), tanh(F(0.5) * a_i), F(0.5))",
+        "f = fma(F(0.5), tanh(F(0.5) * a_f), F(0.5))",
+        "o = fma(F(0.5), tanh(F(0.5) * a_o), F(0.5))",
+        "g = tanh(a_g)",
+        "c_new = fma(f, c, i * g)",
+    ]
+    assert text.results["new", "h"] == "o * tanh(c_new)"
+    back = read(mr.LSTMCell("relu")).text("backward", CUDA)
+    assert back.lines[:3] == [
+        "F y = c_new <= F(0.0) ? F(0.0) : c_new;",
+        "F do2 = dh_new * y;",  # which is a word of C++
+        "F dc_new2 = dc_new + dh_new * o * (y > F(0.0) ? F(1.0) : F(0.0));",
+    ]
+
+
+def test_what_is_only_ever_added_is_one_block():
+    b, bw = (("parameter", "b", k) for k in range(4)), ("parameter", "bw", 0)
+    assert read(mr.LSTMCell()).blocks == tuple(Block(k, k, bias) for k, bias in enumerate(b))
+    b = [("parameter", "b", k) for k in range(3)]
+    assert read(mr.GRUCell()).blocks == (
+        Block(2, None, b[2]), Block(0, 0, b[0]), Block(1, 1, b[1]), Block(None, 2, bw)
+    )  # fmt: skip
+
+
+@each_cell
+def test_reading_leaves_no_trace_and_gives_the_same_again(cell):
+    before, profile = dict(vars(cell)), sys.getprofile()
+    first, second = read(cell), read(cell)
+    for direction in ("forward", "backward"):
+        assert first.text(direction, CUDA) == second.text(direction, CUDA)
+    assert sys.getprofile() is profile
+    assert vars(cell) == before
+
+
+class Renamed(mr.RNNCell):
+    """An RNN that hands out what it computes under other names."""
+
+    gates = ("y",)
+
+    def forward(self, P, x, state):
+        (h,), _ = super().forward(P, x, state)
+        return (h,), {"y": h, "before": state[0], "one": np.ones_like(h), "unused": h * 2}
+
+    def backward(self, P, x, state, new, gates, dnew):
+        dnew = (dnew[0] * gates["one"],)
+        return super().backward(P, x, (gates["before"],), (gates["y"],), {}, dnew)
+
+
+def test_a_gate_that_is_a_state_is_not_kept():
+    step = read(Renamed())
+    assert step.seen == {"y": ("new", "h")}
+    assert list(step.forward) == [("new", "h")]
+    assert max(dict(errors(Renamed(), "float64")).values()) <= 1e-12
+
+
+class Odd(mr.RNNCell):
+    """An RNN whose pre-activation is changed by some function of what forward is given."""
+
+    extra = ""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def shapes(self, D, H):
+        shapes = {"V": (H, H), "s": (1, 1), "p": (H, 1), "q": (2 * H, 1)}
+        return {**super().shapes(D, H), **{name: shapes[name] for name in self.extra}}
+
+    def forward(self, P, x, state):
+        h, a = state[0], P["U"] @ x + P["W"] @ state[0] + P["b"]
+        return (self.change(P, x, h, a),), {}
+
+
+@pytest.mark.parametrize(
+    ("change", "extra", "why"),
+    [
+        (lambda P, x, h, a: a + P["W"] @ sigmoid(h), "", r"product W @ another array besides U @ x"),
+        (lambda P, x, h, a: a + P["V"] @ h, "V", r"the product V @ h besides U @ x and W @ h"),
+        (lambda P, x, h, a: a + P["W"] @ x, "", r"the product W @ x besides"),
+        (lambda P, x, h, a: P["W"].T @ h + a, "", "its forward gives no array h"),
+        (lambda P, x, h, a: 0.0, "", "its forward gives no array h"),
+        (lambda P, x, h, a: a * P["W"], "", "computes with W by itself"),
+        (lambda P, x, h, a: a * P["s"], "s", "computes with s by itself"),
+        (lambda P, x, h, a: a + P["q"], "q", "on arrays of unequal heights"),
+        (lambda P, x, h, a: a if a > 0 else h, "", "whether a number is true"),
+        (lambda P, x, h, a: a / len(h), "", "its forward computes with a shape or a dtype"),
+        (lambda P, x, h, a: a / x.shape[1], "", "its forward computes with a shape or a dtype"),
+        (lambda P, x, h, a: a * np.finfo(h.dtype).eps, "", "with a shape or a dtype"),
+        (lambda P, x, h, a: a + h[::-1], "", "joins units by something else than a product"),
+        (lambda P, x, h, a: a - a.mean(axis=0), "", r"asks another array for its .mean"),
+        (lambda P, x, h, a: a - np.mean(a), "", "calls np.mean"),
+        (lambda P, x, h, a: np.arctan(a), "", "calls np.arctan"),
+        (lambda P, x, h, a: a**0.5, "", "has the power a float, and not a small integer"),
+        (lambda P, x, h, a: a * np.inf, "", "computes with the constant inf"),
+        (lambda P, x, h, a: a * np.arange(3.0), "", "computes with a ndarray"),
+        (lambda P, x, h, a: a * "2", "", "computes with a str"),
+        (lambda P, x, h, a: np.tanh(a, out=a), "", "has an option of np.tanh, as to change"),
+        (lambda P, x, h, a: a.__iadd__(h), "", "has an option of np.add"),
+        (lambda P, x, h, a: a.__setitem__(0, 1), "", "it changes an array in place"),
+        (lambda P, x, h, a: a[0], "", "an index that is no block of rows"),
+        (lambda P, x, h, a: P["W"][0] @ h, "", "an index of W that is no block of rows"),
+        (lambda P, x, h, a: sum(a), "", "an index that is no block of rows"),
+        (lambda P, x, h, a: a.astype("int8"), "", "casts an array to int8"),
+        (lambda P, x, h, a: a.sum(axis=0), "", r"a sum other than \.sum\(axis=1, keepdims=True\)"),
+        (lambda P, x, h, a: float(a), "", r"cannot be read \(TypeError: float\(\) argument"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_in_one_sentence(change, extra, why):
+    cell = Odd(change)
+    cell.extra = extra
+    with pytest.raises(NotPointwise, match=why):
+        read(cell)
+
+
+def test_the_first_gru_is_refused_for_its_product():
+    with pytest.raises(NotPointwise, match="it has the product W @ m besides U @ x and W @ h"):
+        read(mr.GRUResetBeforeCell())
