@@ -81,6 +81,10 @@ ARRAYS = {
     "another order": described("'<f8'", "(1,)", order="2") + bytes(8),
     "code": in_header("__import__('os').abort()"),
     "a long header": b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1),
+    "a header that is a little too long": b"\x93NUMPY\2\0"
+    + struct.pack("<I", (1 << 20) + 1)
+    + f"{{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}}{'':{(1 << 20) - 54}}".encode()
+    + bytes(8),
     "another version": b"\x93NUMPY\x09\0" + npy(np.ones(1))[8:],
     "nothing": b"",
     "half a magic string": b"\x93NUM",

@@ -286,6 +286,16 @@ def test_it_is_saved_where_no_file_can_be_locked(tmp_path, monkeypatch):
     assert list(listing(tmp_path)) == ["ckpt.npz"]
 
 
+def test_what_a_killed_process_left_is_removed_where_there_are_no_locks(tmp_path, monkeypatch):
+    """As on Windows."""
+    target = tmp_path / "ckpt.npz"
+    left = tmp_path / whole_file._partial_name(target, "0123abcd")
+    left.write_bytes(b"half")
+    monkeypatch.setattr(whole_file, "fcntl", None)
+    whole_file._remove_leftovers(target)
+    assert not left.exists()
+
+
 def first_time(function):
     """A function that is `function` for one name of a new file, and stops at the second."""
     count = itertools.count()

@@ -4,9 +4,13 @@ import re
 
 import numpy as np
 import pytest
+from altered import altered
 
 import minirnn as mr
+from minirnn.cells import LSTMCell
 from minirnn.gradcheck.diagnose import Sizes, diagnose
+from minirnn.gradcheck.differences import sizes
+from minirnn.gradcheck.equations import wrong_equation
 
 T, H, N = 4, 3, 2
 GATES = ("i", "f", "o", "g")
@@ -32,6 +36,16 @@ def at(gradient, index, value=7.0):
     return changed
 
 
+def by_rows(rows, wrong=None, by=0.0):
+    """A gradient; all of it a little off, and from one row on by far."""
+    random = np.random.default_rng(1)
+    gradient, noise = random.normal(size=(2, rows, 5))
+    if wrong is not None:
+        gradient += 1e-3 * noise
+        gradient[wrong:] += by * noise[wrong:]
+    return gradient
+
+
 @pytest.mark.parametrize(
     ("got", "want", "blocks", "says"),
     [
@@ -44,6 +58,9 @@ def at(gradient, index, value=7.0):
         (0 * WEIGHTS, WEIGHTS, GATES, "it is zero"),
         (SQUARE.T, SQUARE, (), "transposed"),
         (WEIGHTS.T.reshape(WEIGHTS.shape), WEIGHTS, GATES, "transposed"),
+        (by_rows(9, 6, 0.1), by_rows(9), (), "most of all rows 6 to 8 are wrong"),
+        (by_rows(8, 6, 0.1), by_rows(8), (), "most of all rows 6 to 7 are wrong"),
+        (by_rows(10, 5, 0.1), by_rows(10), (), "most of all rows 5 to 9 are wrong"),
         (swapped(WEIGHTS, (0, 1, 3, 2)), WEIGHTS, GATES, "order i, f, g, o instead of i, f, o, g"),
         (with_one_block(WEIGHTS, 1, -1), WEIGHTS, GATES, "only the rows of f.*wrong sign"),
         (
@@ -65,6 +82,16 @@ def at(gradient, index, value=7.0):
 def test_mismatch_is_recognised(got, want, blocks, says):
 
     assert re.search(says, diagnose(got, want, Sizes("x", T, N), blocks, series=got.ndim == 3))
+
+
+def test_gates_in_another_order_are_the_line_that_stacks_them():
+    stack = "da = stack_rows(da_i, da_f, da_o, da_g)"
+    with altered(LSTMCell.backward, stack, stack.replace("da_i, da_f", "da_f, da_i")):
+        assert "(2.1') is wrong: da = " in wrong_equation(LSTMCell())
+
+
+def test_an_element_is_moved_by_its_own_size_or_the_usual_one_where_it_is_about_0():
+    np.testing.assert_array_equal(sizes(np.array([2, 1e-3, 1, 0, -4, 1e-9])), [2, 1e-3, 1, 1, 4, 1])
 
 
 def lstm_problem(dtype="float64"):

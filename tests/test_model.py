@@ -63,7 +63,7 @@ def test_what_is_not_there_is_an_attribute_error_that_says_what_is():
 
 
 @pytest.mark.parametrize(
-    "name", ["parameters", "named_parameters", "zero_grad", "state_dict", "_layers"]
+    "name", ["parameters", "named_parameters", "zero_grad", "state_dict", *vars(mr.Model())]
 )
 def test_a_layer_cannot_have_a_name_that_the_model_needs(name):
     with pytest.raises(ValueError, match=f"{name}: a layer cannot have this name"):

@@ -314,6 +314,14 @@ def test_blas_has_one_thread_meanwhile_and_its_own_number_afterwards():
         assert blas_threads() == before
 
 
+def test_blas_is_held_from_the_first_time_on():
+    with threadpool_limits(2, "blas"):
+        before = blas_threads()
+        with pool.BlasAlone().held():
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
+
+
 def test_as_many_as_there_are_processors(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
     with mr.threads():

@@ -466,6 +466,21 @@ def test_large_vocabulary(cell, scan, rng):
     same(a, b)
 
 
+@pytest.mark.parametrize("wrong", [np.zeros((2, 4, 3)), np.zeros(3), [[0.0]]])
+def test_explain_refuses_an_input_that_forward_would_refuse(wrong):
+    with pytest.raises((TypeError, ValueError), match=r"^x: got "):
+        mr.explain(mr.RNN(5, 2), wrong)
+
+
+def test_only_what_runs_is_compiled_ahead(monkeypatch):
+    asked = []
+    monkeypatch.setattr("minirnn.kernels.compile_ahead", asked.append)
+    for options in ({"scan": "generic"}, {"scan": "numpy"}, {"dtype": "float64"}):
+        mr.GRU(2, 2, **options)
+    mr.GRU(2, 2, reset_after=False)
+    assert asked == []
+
+
 def test_explain_names_the_scan_and_the_reason(rng):
     x = rng.normal(size=(2, D, 1))
     assert "numpy scan: not the numba scan" in mr.explain(mr.LSTM(D, H, dtype="float64"), x)

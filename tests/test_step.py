@@ -52,6 +52,15 @@ def test_a_gradient_that_is_not_finite_changes_nothing(make, options, dtype, val
     assert skipping.step() is True
 
 
+def test_a_step_is_tried_with_the_rate_that_it_has():
+    layer = mr.Linear(2, 2, rng=0)
+    for p in layer.parameters():
+        p.data, p.grad = np.full(p.shape, -3e38, "f4"), np.full(p.shape, 3e38, "f4")
+    assert mr.SGD(layer.parameters(), 1e-3).step()
+    with pytest.raises(ValueError, match="want finite"):
+        mr.SGD(layer.parameters(), 1.0).step()
+
+
 def test_large_gradients_that_can_be_taken_are_taken():
     for make, value in ((mr.SGD, 1e37), (mr.Adam, 1e18)):
         layer = mr.Linear(2, 2, rng=0)
