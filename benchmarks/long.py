@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minirnn.networks import CELLS
+from minirnn.recurrent.by_name import CELLS
 
 from .machine import machine
 from .options import at_least, folder, refuse

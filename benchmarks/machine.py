@@ -19,7 +19,7 @@ import numpy as np
 
 import minirnn as mr
 from minirnn.backend import get_backend
-from minirnn.pool import processors, thread_count, why_not_compiled
+from minirnn.kernels.pool import processors, thread_count, why_not_compiled
 
 from .events import stream_differs
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minirnn.whole_file import written
+from minirnn.checkpoint.whole_file import written
 
 from .results import Row
 from .rows import LIMITS, NOT_OURS

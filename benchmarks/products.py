@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minirnn.backend import Array
-from minirnn.products import steps_at_once
+from minirnn.kernels.side_by_side import steps_at_once
 
 from .sizes import CELLS, Size
 from .timing import Side, wall

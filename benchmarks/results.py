@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minirnn.whole_file import written
+from minirnn.checkpoint.whole_file import written
 
 FORMAT = "minirnn benchmarks 1"
 

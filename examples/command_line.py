@@ -27,15 +27,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minirnn import networks, plot
+from minirnn import plot
 from minirnn.backend import get_backend
+from minirnn.checkpoint.whole_file import written
 from minirnn.printing import print_plainly
-from minirnn.whole_file import written
+from minirnn.recurrent import by_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CELLS = networks.CELLS
+CELLS = by_name.CELLS
 CELL: dict[str, Any] = {  # of --cell
     "type": str.lower,
     "choices": CELLS,

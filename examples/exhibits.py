@@ -13,8 +13,8 @@ from minirnn.cells import CELLS, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from minirnn.gradcheck.proof import Case
 from minirnn.losses import softmax_cross_entropy
 from minirnn.recurrent import Recurrent
+from minirnn.recurrent.stack import Stack
 from minirnn.scan import GenericScan
-from minirnn.stack import Stack
 
 RNN, LSTM, GRU, GRU_BEFORE = (
     Case(CELLS[k], "generic", state=True)  # the plain loop over the equations

@@ -22,7 +22,7 @@ from texts import NAMES
 
 from minirnn.data import LEVELS
 from minirnn.kernels import SCANS
-from minirnn.networks import of_cell
+from minirnn.recurrent.by_name import of_cell
 
 # Every option of a run that its file remembers, and what it is without a preset
 OPTIONS: dict[str, Any] = {

@@ -10,7 +10,8 @@ from command_line import boxes_told, new_figure, save
 from language_run import Run, Text
 
 import minirnn as mr
-from minirnn import plot, units
+from minirnn import plot
+from minirnn.text import units
 
 RANKED = 20_000  # characters on which the units are ranked
 

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 import minirnn as mr
 from minirnn.data import Streams
-from minirnn.ngram import NGram
+from minirnn.text.ngram import NGram
 
 GUESS = 2_000_000  # tokens that are counted, and judged, for what guessing gives
 SAMPLE = 300  # tokens written after each epoch

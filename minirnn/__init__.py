@@ -2,19 +2,15 @@
 
 from .attention import Attention
 from .backend import to_device, to_host
-from .cache import Cache
 from .cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from .checkpoint import load, save
-from .decoding import beam_search, greedy_search
-from .embedding import Embedding, OneHot
+from .checkpoint.files import load, save
 from .gradcheck import gradcheck
-from .language import LanguageModel
-from .last import Last
-from .layers import Activation, Dropout, Sequential, StatelessLayer
-from .linear import Linear
+from .kernels.pool import threads
+from .layers.embedding import Embedding, OneHot
+from .layers.linear import Linear
+from .layers.stateless import Activation, Dropout, Sequential, StatelessLayer
 from .losses import mse, softmax_cross_entropy
 from .model import Model
-from .networks import GRU, LSTM, RNN
 from .optim import (
     SGD,
     Adagrad,
@@ -29,11 +25,15 @@ from .optim import (
     clip_grad_value,
 )
 from .parameter import Layer, Parameter
-from .pool import threads
-from .recurrent import Recurrent
+from .recurrent.by_name import GRU, LSTM, RNN
+from .recurrent.cache import Cache
+from .recurrent.last import Last
+from .recurrent.network import Recurrent
 from .report import explain, summary
-from .sampling import generate, next_token_probabilities, sample_token
-from .seq2seq import EncoderDecoder
+from .text.decoding import beam_search, greedy_search
+from .text.language import LanguageModel
+from .text.sampling import generate, next_token_probabilities, sample_token
+from .text.seq2seq import EncoderDecoder
 
 __all__ = [
     "GRU",

@@ -25,7 +25,7 @@ def main() -> int:
     for dtype in parser.parse_args().dtype:
         obstacle = compile_ahead(dtype)
         if not obstacle:
-            from .kernels.numba_compile import kept_in
+            from .kernels.compiled.compile import kept_in
 
             obstacle = "" if kept_in() else NOT_KEPT
         if obstacle:

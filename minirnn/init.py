@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from .recurrent import Recurrent
+    from .recurrent.network import Recurrent
 
 Values: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

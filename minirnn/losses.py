@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import checks, layout
+from . import checks
 from .backend import CPU, Array, array_module, backend_of, on_its_device
-from .kernels.elementwise import one_kernel
+from .checks import layout
+from .kernels.cuda.elementwise import one_kernel
 
 
 @on_its_device

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from . import chain, checks
+from . import checks
 from .backend import Array, Backend, Draws, State, backend_of
-from .layers import Dropout
+from .layers import chain
+from .layers.stateless import Dropout
 from .parameter import Layer, Parameter, Storage, named_children
 
 NAMES = ("_layers", "_parameters", "_links", "_steps", "_state_names")  # that every model has

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from . import checks, saved
+from . import checks
 from .backend import Array, Backend, on_its_device, to_host
+from .checks import saved
 from .passes import Passing
 
 

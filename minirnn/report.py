@@ -7,7 +7,7 @@ from .backend import Array
 from .kernels.in_precision import InPrecision
 from .parameter import Layer
 from .printing import printable
-from .recurrent import Recurrent
+from .recurrent.network import Recurrent
 from .scan import Planning, Splitting
 
 

@@ -11,7 +11,7 @@ import cuda_threads_on_host
 import numpy as np
 import stand_in
 
-from minirnn.kernels.limits import Limits
+from minirnn.kernels.cuda.persistent.limits import Limits
 
 LIMITS = Limits(4, 6000, 8, 128)  # a device as large as the host can play
 NAME = "a card of paper"

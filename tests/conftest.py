@@ -66,7 +66,7 @@ def example():
 def stand_in(monkeypatch):
     """The stand-in for CuPy in place of CuPy."""
     monkeypatch.setitem(sys.modules, "cupy", stand_in_for_cupy)
-    for chooses in ("minirnn.kernels", "minirnn.kernels.dropout"):
+    for chooses in ("minirnn.kernels", "minirnn.kernels.cuda.dropout"):
         monkeypatch.setattr(f"{chooses}.last_pass", lambda *names: None)  # it runs no kernels
     monkeypatch.setattr(stand_in_for_cupy, "_current", [0])  # programs make another device current
     for counted in ("synchronised", "copied", "launched"):
@@ -77,7 +77,7 @@ def stand_in(monkeypatch):
 @pytest.fixture(scope="module")
 def shared_by_blocks():
     """Blocks share W in the persistent scan, even where one of them could have it in its registers."""
-    from minirnn.kernels import persistent_plan
+    from minirnn.kernels.cuda.persistent import plan as persistent_plan
 
     with patch.object(persistent_plan, "in_registers", lambda *problem: None):
         persistent_plan.divide.cache_clear()

@@ -34,8 +34,9 @@ from altered import compiled, definition
 from mutants.making import changes, listed
 from mutants.problems import problems
 
-KERNELS = ("kernels.numpy_scan", "kernels.numpy_steps", "kernels.numpy_gru", "kernels.threaded")
-MODULES = ("cells", "attention", "scan", *KERNELS, "products", "tokens")
+IN_PLACE = ("kernels.in_place.scan", "kernels.in_place.steps", "kernels.in_place.gru")
+KERNELS = (*IN_PLACE, "kernels.threaded", "kernels.side_by_side")
+MODULES = ("cells", "attention", "scan", *KERNELS, "tokens")
 FUNCTIONS = (
     r".*(backward|products|gradients|_slope|_unmix|\.add)|(SideBySide|OneHotRows|add_up_|by_step).*"
 )

@@ -14,10 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from minirnn import kernels
-from minirnn.kernels.cuda_module import ACTS, NUMBERS, options, source
+from minirnn.kernels import cuda
+from minirnn.kernels.cuda.module import ACTS, NUMBERS, options, source
 
-SOURCES = sorted(path.name for path in Path(kernels.__file__).parent.glob("*.cu"))
+FOLDER = Path(cuda.__file__).parent
+SOURCES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.cu"))
 DEVICES = ("sm_75", "sm_80", "sm_90")
 
 

@@ -23,11 +23,11 @@ import cuda_threads_on_host
 import numpy as np
 
 from minirnn.cells import Cell, GRUCell, LSTMCell, RNNCell
-from minirnn.kernels import persistent_scan
-from minirnn.kernels.cuda_module import source
-from minirnn.kernels.limits import Limits
-from minirnn.kernels.persistent_plan import Plan
-from minirnn.kernels.register_plan import RegisterPlan
+from minirnn.kernels.cuda.module import source
+from minirnn.kernels.cuda.persistent import scan as persistent_scan
+from minirnn.kernels.cuda.persistent.limits import Limits
+from minirnn.kernels.cuda.persistent.plan import Plan
+from minirnn.kernels.cuda.persistent.register_plan import RegisterPlan
 
 T, N, D, H = 4, 5, 2, 7
 PLAN = Plan(

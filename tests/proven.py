@@ -1,6 +1,6 @@
 """Writes down which kernels have passed all their tests on a device, after ``python -m pytest -m gpu``.
 
-``minirnn/kernels/proven.json`` is that list, from which the scan is chosen; ``docs/gpu.md`` shows it.
+``minirnn/kernels/cuda/proven.json`` is that list: from it the scan is chosen, ``docs/gpu.md`` shows it.
 Nothing is written unless tests have passed on a device. conftest.py hands the hooks over to pytest.
 """
 
@@ -15,7 +15,7 @@ import pytest
 from helpers import ROOT
 
 from minirnn.backend import get_backend
-from minirnn.kernels.cuda_module import PROVEN, digest
+from minirnn.kernels.cuda.module import PROVEN, digest
 
 PAGE = ROOT / "docs" / "gpu.md"
 TABLE = "<!-- TABLE proven -->\n\n"

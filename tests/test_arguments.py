@@ -10,8 +10,9 @@ import pytest
 from helpers import same_bits
 
 import minirnn as mr
-from minirnn import data, units
-from minirnn.ngram import NGram
+from minirnn import data
+from minirnn.text import units
+from minirnn.text.ngram import NGram
 
 T, D, H, N, K = 5, 3, 4, 2, 6
 RNG = np.random.default_rng(0)

@@ -14,7 +14,7 @@ import minirnn as mr
 from benchmarks import __main__, machine, products, results, rows, sides, sizes, textbook, timing
 from benchmarks.compare import compared
 from benchmarks.growth import slope
-from minirnn.kernels import numpy_gru, numpy_steps
+from minirnn.kernels.in_place import gru, steps
 
 TASKS = {"tokens": "hihello", "numbers": "large", "value": "stock", "class": "mnist"}
 SMALL = {"T": 4, "N": 3, "D": 5, "H": 6, "layers": 2}
@@ -137,8 +137,8 @@ def test_products_are_those_that_the_numpy_scan_makes(cell, task, monkeypatch):
     data = sizes.draw(size, 0)
     side = sides.make("numpy", cell, size, data)["backward"]
     monkeypatch.setattr(np, "matmul", counted)
-    monkeypatch.setattr(numpy_steps, "matmul", counted)
-    monkeypatch.setattr(numpy_gru, "matmul", counted)
+    monkeypatch.setattr(steps, "matmul", counted)
+    monkeypatch.setattr(gru, "matmul", counted)
     with mr.threads("blas"):  # ours would split the batch
         side()
     listed = Counter()

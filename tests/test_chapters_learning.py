@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT
 
 import minirnn as mr
-from minirnn.ngram import NGram
+from minirnn.text.ngram import NGram
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minirnn as mr
-from minirnn import checkpoint, data
+from minirnn import data
+from minirnn.checkpoint import files
 
 
 def through(path, value):
@@ -365,7 +366,7 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_written(case, path, 
     value, error, message = REFUSED[case]
     mr.save(path, epoch=1)
     before = listing(path.parent)
-    monkeypatch.setattr(checkpoint, "_write", None)
+    monkeypatch.setattr(files, "_write", None)
     with pytest.raises(error, match=message):
         mr.save(path, good=np.ones(3), part={"k": [0, value]})
     assert listing(path.parent) == before

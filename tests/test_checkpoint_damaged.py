@@ -12,9 +12,8 @@ import pytest
 from checkpoints import forge, generator, npy, same
 
 import minirnn as mr
-from minirnn import checkpoint
-from minirnn.checkpoint import CheckpointError
-from minirnn.file_kinds import kind_of_file
+from minirnn.checkpoint import CheckpointError, files
+from minirnn.checkpoint.kinds import kind_of_file
 
 PARTS = {
     "model": {"rnn.l0.U": np.arange(6, dtype="f4").reshape(2, 3), "b": np.zeros((0, 2))},
@@ -217,7 +216,7 @@ def test_a_lack_of_memory_is_not_called_damage(path, monkeypatch):
         raise MemoryError
 
     mr.save(path, **PARTS)
-    monkeypatch.setattr(checkpoint, "read_array", full)
+    monkeypatch.setattr(files, "read_array", full)
     with pytest.raises(MemoryError):
         mr.load(path)
 

@@ -17,7 +17,7 @@ import pytest
 from checkpoints import listing, posix
 
 import minirnn as mr
-from minirnn import checkpoint, whole_file
+from minirnn.checkpoint import files, whole_file
 
 PARTIAL = "ckpt.npz.00000000.partial"
 
@@ -56,7 +56,7 @@ def test_an_interrupted_save_changes_nothing(old, where, path, monkeypatch):
 
 def test_an_interrupt_between_two_arrays_changes_nothing(path, monkeypatch):
     mr.save(path, epoch=1)
-    before, write = listing(path.parent), checkpoint.npy.write_array
+    before, write = listing(path.parent), files.npy.write_array
 
     def once(file, array, *args, **options):
         if array[0] == 2:
@@ -64,7 +64,7 @@ def test_an_interrupt_between_two_arrays_changes_nothing(path, monkeypatch):
             raise Stop
         write(file, array, *args, **options)
 
-    monkeypatch.setattr(checkpoint.npy, "write_array", once)
+    monkeypatch.setattr(files.npy, "write_array", once)
     with pytest.raises(Stop):
         mr.save(path, a=np.ones(10**5), b=np.full(10**5, 2.0))
     assert listing(path.parent) == before
@@ -173,13 +173,13 @@ def test_permissions_are_those_of_the_file_that_is_replaced(mode, path, monkeypa
     try:
         mr.save(path.with_name("new"), epoch=1)
         path.chmod(mode)
-        seen, write = [], checkpoint._write
+        seen, write = [], files._write
 
         def noted(file, *arguments):
             seen.append(os.fstat(file.fileno()).st_mode & 0o777)
             write(file, *arguments)
 
-        monkeypatch.setattr(checkpoint, "_write", noted)
+        monkeypatch.setattr(files, "_write", noted)
         mr.save(path, epoch=2)
     finally:
         os.umask(umask)

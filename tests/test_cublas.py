@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minirnn.backend import get_backend
-from minirnn.kernels import cublas
+from minirnn.kernels.cuda import cublas
 
 
 def within(a, xp):

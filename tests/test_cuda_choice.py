@@ -14,8 +14,9 @@ import pytest
 import minirnn as mr
 from minirnn import cells
 from minirnn.backend import Backend
-from minirnn.kernels import choose, cuda_module
-from minirnn.kernels.fused_scan import LAYOUTS
+from minirnn.kernels import choose
+from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.fused.scan import LAYOUTS
 
 CELLS = [cell for cell in cells.CELLS if type(cell) in LAYOUTS]
 CUDA = Backend("cuda:0", ModuleType("cupy"))
@@ -88,13 +89,13 @@ def test_where_kernels_cannot_run_is_said():
 @pytest.mark.parametrize(
     ("kernels", "file"),
     [
-        ("fused", "fused.cu"),
-        ("fused", "cuda_module.py"),
+        ("fused", "fused/fused.cu"),
+        ("fused", "module.py"),
         ("fused", "cublas.py"),
-        ("persistent", "persistent_plan.py"),
-        ("persistent tf32", "in_precision.py"),
-        ("persistent tf32", "../backend.py"),
-        ("elementwise", "../optim/rules.py"),
+        ("persistent", "persistent/plan.py"),
+        ("persistent tf32", "../in_precision.py"),
+        ("persistent tf32", "../../backend.py"),
+        ("elementwise", "../../optim/rules.py"),
     ],
 )
 def test_a_proof_is_of_the_sources_as_they_are(kernels, file, monkeypatch):

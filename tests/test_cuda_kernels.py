@@ -20,9 +20,10 @@ from scans import assert_close, everything, moved
 
 import minirnn as mr
 from minirnn import cells
-from minirnn.kernels import cuda_module, fused_scan
-from minirnn.kernels.fused_scan import LAYOUTS, STEP, FusedScan
-from minirnn.kernels.one_step import one_step
+from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.fused import scan as fused_scan
+from minirnn.kernels.cuda.fused.scan import LAYOUTS, STEP, FusedScan
+from minirnn.kernels.in_place.one_step import one_step
 from minirnn.recurrent import Recurrent
 
 CELLS = [cell for cell in cells.CELLS if type(cell) in LAYOUTS]
@@ -208,7 +209,7 @@ def test_no_sequences_have_no_gradient(cell, device):
 
 
 def test_a_step_has_the_same_fields_in_both_languages():
-    found = cuda_on_host.fields("Step", cuda_module.source("fused.cu"))
+    found = cuda_on_host.fields("Step", cuda_module.source("fused/fused.cu"))
     assert found == [(name, STEP[name]) for name in STEP.names]
 
 
@@ -226,7 +227,7 @@ def test_kernels_have_all_equations_of_their_cells():
 @pytest.mark.parametrize("device", nvrtc.DEVICES)
 @pytest.mark.parametrize("name", nvrtc.SOURCES)
 def test_sources_compile_for_devices(name, device):
-    assert "fused.cu" in nvrtc.SOURCES
+    assert "fused/fused.cu" in nvrtc.SOURCES
     text = cuda_module.source(name)
     for dtype, act in product(cuda_module.NUMBERS, cuda_module.ACTS):
         for told in nvrtc.all_told(text, device, dtype, act):

@@ -10,7 +10,7 @@ from devices import Place, grads, leaves, same
 import minirnn as mr
 from minirnn import data
 from minirnn.backend import get_backend
-from minirnn.units import rank_units
+from minirnn.text.units import rank_units
 
 
 @pytest.mark.parametrize("shape", [(7, 3), (3,)])

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import minirnn as mr
-from minirnn import backend, cells, data, init, units
+from minirnn import backend, cells, data, init
 from minirnn.gradcheck import check as gradcheck
+from minirnn.text import units
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,10 +25,10 @@ WHOLE = (
     "minirnn.cells",
     "minirnn.gradcheck.check",
     "minirnn.gradcheck.proof",
-    "minirnn.ngram",
+    "minirnn.text.ngram",
     "minirnn.nonlinearity",
     "minirnn.plot",
-    "minirnn.units",
+    "minirnn.text.units",
 )
 PAPERS = {  # names that implement what was published, or a part of it
     "RNN", "LSTM", "GRU", "Dropout", "Attention", "EncoderDecoder", "LanguageModel", "SGD", "RMSprop",

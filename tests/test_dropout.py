@@ -21,8 +21,9 @@ from test_cuda_kernels import no_compiler
 
 import minirnn as mr
 from minirnn.backend import get_backend
-from minirnn.kernels import cuda_module, dropout
-from minirnn.layers import dropout_mask
+from minirnn.kernels.cuda import dropout
+from minirnn.kernels.cuda import module as cuda_module
+from minirnn.layers.stateless import dropout_mask
 
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel(dropout.NAME, dropout.PART)]
 each_device = pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_it_is_the_default_once_it_has_passed_on_a_device(passes):  # noqa: F811
         assert not dropout.can_draw(np.random.Generator(getattr(np.random, name)(0)), dtype)
 
 
-@pytest.mark.parametrize("file", ["dropout.cu", "dropout.py", "cuda_module.py"])
+@pytest.mark.parametrize("file", ["dropout.cu", "dropout.py", "module.py"])
 def test_a_proof_is_of_the_sources_as_they_are(file, monkeypatch):
     before, real = cuda_module.digest("dropout"), cuda_module.source
     monkeypatch.setattr(cuda_module, "source", lambda name: real(name) + "\n" * (name == file))

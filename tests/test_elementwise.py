@@ -18,8 +18,8 @@ from test_device_training import OPTIMIZERS
 
 import minirnn as mr
 from minirnn import losses
-from minirnn.kernels import elementwise
-from minirnn.kernels.elementwise import fuses, fusing
+from minirnn.kernels.cuda import elementwise
+from minirnn.kernels.cuda.elementwise import fuses, fusing
 from minirnn.optim import clip, rules
 
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel(elementwise.NAME, elementwise.PART)]

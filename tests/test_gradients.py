@@ -14,7 +14,7 @@ from scans import SCANS, each_scan
 from minirnn.cells import CELLS
 from minirnn.gradcheck import Report, Row
 from minirnn.gradcheck.proof import Case, arrangements
-from minirnn.pool import why_not_compiled
+from minirnn.kernels.pool import why_not_compiled
 
 BAR = 1e-12
 
@@ -90,7 +90,7 @@ def test_lengths_with_tokens_dropout_and_no_bias_and_sizes_of_one(cell, scan):
 @each_scan
 def test_gradients_that_are_summed_in_several_chunks(cell, scan, monkeypatch):
     """The NumPy scan multiplies some steps at a time; make it so few that there are several chunks."""
-    monkeypatch.setattr("minirnn.products.COLUMNS", 6)
+    monkeypatch.setattr("minirnn.kernels.side_by_side.COLUMNS", 6)
     for tokens in (False, True):
         report = Case(cell, scan, 2, lengths=True, tokens=tokens).check(T=5)
         assert report.worst <= BAR, report

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.networks import CELLS
+from minirnn.recurrent.by_name import CELLS
 
 K, H, T, N = 5, 4, 3, 2
 FORMS = {
@@ -191,9 +191,10 @@ def test_steps_at_a_time_change_nothing(size, N, T):
 )
 def test_evaluate_computes_so_many_steps_at_a_time(rng, monkeypatch, scores, N, T, steps):
     model, ids, seen = make(), rng.integers(0, K, 24), []
-    monkeypatch.setattr("minirnn.language.SCORES", scores)
+    monkeypatch.setattr("minirnn.text.language.SCORES", scores)
     monkeypatch.setattr(
-        "minirnn.language.softmax_cross_entropy", lambda s, *_: (seen.append(len(s)) or 0.0, None)
+        "minirnn.text.language.softmax_cross_entropy",
+        lambda s, *_: (seen.append(len(s)) or 0.0, None),
     )
     model.evaluate(ids, N, T)
     assert seen == steps
@@ -205,7 +206,8 @@ def test_evaluate_asked_for_nothing_has_500_steps_or_16_million_scores(monkeypat
     monkeypatch.setattr(model.out, "output_size", size)
     monkeypatch.setattr(mr.LanguageModel, "forward", lambda _, x, *a, **b: (x, None, None))
     monkeypatch.setattr(
-        "minirnn.language.softmax_cross_entropy", lambda s, *_: (seen.append(len(s)) or 0.0, None)
+        "minirnn.text.language.softmax_cross_entropy",
+        lambda s, *_: (seen.append(len(s)) or 0.0, None),
     )
     model.evaluate(np.zeros(1100, int))
     assert max(seen) == seen[0] == most

@@ -7,7 +7,8 @@ import pytest
 from helpers import same_bits
 
 import minirnn as mr
-from minirnn import data, plot, units
+from minirnn import data, plot
+from minirnn.text import units
 
 T, D, H, N, K = 5, 3, 4, 2, 6
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from mutants.package import alterations
 @pytest.mark.exhaustive
 def test_every_mutant_of_some_modules_is_caught_or_cannot_be(capsys, monkeypatch):
     """`python tests/mutations.py` makes those of all modules."""
-    some = ("cells", "kernels.threaded", "products")
+    some = ("cells", "kernels.threaded", "kernels.side_by_side")
     before = {f: f.__code__ for name in some for f in mutations.functions(name)}
     names = {f.__qualname__ for f in before}
     arguments = {key: why for key, why in mutations.ARGUMENTS.items() if key[0] in names}
@@ -22,7 +22,7 @@ def test_every_mutant_of_some_modules_is_caught_or_cannot_be(capsys, monkeypatch
 
 
 def test_survivors_that_no_argument_excuses_are_complained_of(capsys, monkeypatch):
-    monkeypatch.setattr(mutations, "MODULES", ("kernels.numpy_scan",))
+    monkeypatch.setattr(mutations, "MODULES", ("kernels.in_place.scan",))
     monkeypatch.setattr(mutations, "ARGUMENTS", {})
     assert mutations.main(every=False) == 1
     *survivors, last = capsys.readouterr().out.splitlines()

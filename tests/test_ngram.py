@@ -12,7 +12,7 @@ from helpers import unchanged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minirnn.ngram import FALLBACK, NGram
+from minirnn.text.ngram import FALLBACK, NGram
 
 quick = settings(max_examples=50, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

@@ -15,8 +15,8 @@ import minirnn as mr
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
-from minirnn.kernels import numba_loops, numba_plan  # noqa: E402
-from minirnn.kernels.numba_products import (  # noqa: E402
+from minirnn.kernels.compiled import loops, plan  # noqa: E402
+from minirnn.kernels.compiled.products import (  # noqa: E402
     LANES,
     Left,
     Right,
@@ -64,7 +64,7 @@ def test_any_size_agrees_with_the_equations(cell, dtype, tol, problem):
 @pytest.mark.parametrize("tokens", [False, True])
 def test_more_columns_than_are_multiplied_at_a_time(cell, tokens, rng):
     T, N, D, H = 23, 57, 20, 18
-    assert T * N > 2 * numba_plan.BACKWARD_COLUMNS > 2 * numba_loops.FORWARD_COLUMNS
+    assert T * N > 2 * plan.BACKWARD_COLUMNS > 2 * loops.FORWARD_COLUMNS
     plain, compiled = (
         CELLS[cell](D, H, 2, True, dtype="float64", rng=1, scan=s) for s in ("generic", "numba")
     )
@@ -140,8 +140,8 @@ def test_arrays_of_any_strides_run_what_was_compiled_once(rng):
         assert np.array_equal(rnn.forward(same)[0], wanted)
     tokens = rng.integers(0, 3, (64, 4)).T
     assert np.array_equal(rnn.forward(tokens)[0], rnn.forward(tokens.copy())[0])
-    assert len(numba_loops.forward.signatures) <= 2  # float32, float64
-    assert len(numba_loops.backward.signatures) <= 2
+    assert len(loops.forward.signatures) <= 2  # float32, float64
+    assert len(loops.backward.signatures) <= 2
 
 
 def test_a_step_takes_parameters_of_another_dtype(rng):

@@ -14,25 +14,26 @@ from helpers import compile_scan
 
 import minirnn as mr
 from minirnn import compile as command
-from minirnn import kernels, pool
+from minirnn import kernels
+from minirnn.kernels import pool
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
-from minirnn.kernels import (  # noqa: E402  # noqa: E402  # noqa: E402
-    numba_blocks,
-    numba_cache,
-    numba_compile,
-    numba_loops,
-    numba_one_step,
-    numba_plan,
-    numba_products,
-    numba_projections,
-    numba_steps,
+from minirnn.kernels.compiled import (  # noqa: E402
+    blocks,
+    cache,
+    compile,
+    loops,
+    one_step,
+    plan,
+    products,
+    projections,
+    steps,
 )
 
 COMPILED = (
-    numba_blocks, numba_loops, numba_one_step, numba_plan, numba_products, numba_projections,
-    numba_steps,
+    blocks, loops, one_step, plan, products, projections,
+    steps,
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def twice(x):
 def compiled(missed):
     """A function with a cache of ours, compiled or loaded."""
     function = numba.njit(twice)
-    function._cache = numba_cache.Kept(function, lambda: missed.append(1))
+    function._cache = cache.Kept(function, lambda: missed.append(1))
     function.compile((numba.float64,))
     assert function(2.0) == 4
     return function._cache
@@ -93,7 +94,7 @@ def test_what_other_sources_were_compiled_to_is_thrown_away(folder, monkeypatch)
     missed = []
     compiled(missed)
     with monkeypatch.context() as changed:
-        changed.setattr(numba_cache, "_sources", lambda: b"others")
+        changed.setattr(cache, "_sources", lambda: b"others")
         assert len(list(compiled(missed).folder.iterdir())) == 1  # in its place
         assert len(missed) == 2
     compiled(missed)
@@ -109,14 +110,14 @@ def test_all_sources_of_compiled_code_are_looked_at(monkeypatch):
             return self.text
 
     here = [
-        Source(path) for path in numba_cache.files("minirnn.kernels").iterdir() if path.is_file()
+        Source(path) for path in cache.files("minirnn.kernels.compiled").iterdir() if path.is_file()
     ]
-    monkeypatch.setattr(numba_cache, "files", lambda package: Here)
+    monkeypatch.setattr(cache, "files", lambda package: Here)
 
     class Here:
         iterdir = staticmethod(lambda: here)
 
-    digest = numba_cache._sources.__wrapped__
+    digest = cache._sources.__wrapped__
     before, seen = digest(), set()
     for source in here:
         source.text += b"#"
@@ -124,8 +125,8 @@ def test_all_sources_of_compiled_code_are_looked_at(monkeypatch):
             seen.add(source.name)
         source.text = source.text[:-1]
     assert seen == {f"{module.__name__.rpartition('.')[2]}.py" for module in COMPILED}
-    for name in numba_cache.NOT_COMPILED:
-        module = import_module(f"minirnn.kernels.{name.removesuffix('.py')}")
+    for name in cache.NOT_COMPILED:
+        module = import_module(f"minirnn.kernels.compiled.{name.removesuffix('.py')}")
         own = [value for value in vars(module).values() if hasattr(value, "py_func")]
         assert all(value.py_func.__module__ != module.__name__ for value in own)
 
@@ -134,8 +135,8 @@ def test_it_is_read_where_nothing_can_be_written(folder, tmp_path, monkeypatch):
     missed, blocked = [], tmp_path / "a file"
     blocked.write_bytes(b"")
     kept = compiled(missed).folder
-    monkeypatch.setattr(numba_cache, "_written", lambda path, content: pytest.fail("written"))
-    monkeypatch.setattr(numba_cache, "folders", lambda function: [blocked / "x", kept])
+    monkeypatch.setattr(cache, "_written", lambda path, content: pytest.fail("written"))
+    monkeypatch.setattr(cache, "folders", lambda function: [blocked / "x", kept])
     assert compiled(missed).folder == kept
     assert missed == [1]
 
@@ -144,11 +145,11 @@ def test_without_a_place_it_is_compiled_all_the_same(tmp_path, monkeypatch):
     compile_scan("float32")  # which is not what is tried here
     missed, blocked = [], tmp_path / "a file"
     blocked.write_bytes(b"")
-    monkeypatch.setattr(numba_cache, "folders", lambda function: [blocked / "x", blocked])
+    monkeypatch.setattr(cache, "folders", lambda function: [blocked / "x", blocked])
     assert compiled(missed).folder is None
     assert compiled(missed).folder is None
     assert len(missed) == 2
-    monkeypatch.setattr(numba_compile._caches[-1], "folder", None)
+    monkeypatch.setattr(compile._caches[-1], "folder", None)
     why = "the fastest one on this device; each process compiles it anew, as no folder"
     assert f"numba scan: {why}" in mr.explain(mr.LSTM(3, 4))
 
@@ -157,8 +158,8 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*names):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(numba_cache.os, "replace", full)
-    assert not numba_cache._written(tmp_path / "sub" / "name", b"content")
+    monkeypatch.setattr(cache.os, "replace", full)
+    assert not cache._written(tmp_path / "sub" / "name", b"content")
     assert not list((tmp_path / "sub").iterdir())
 
 
@@ -167,7 +168,7 @@ def test_a_user_without_a_home_gets_no_folder_named_tilde(home, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert [place.name for place in numba_cache.folders(twice)] == ["__pycache__"]
+    assert [place.name for place in cache.folders(twice)] == ["__pycache__"]
 
 
 def test_the_compiler_may_not_choose_how_numbers_are_rounded():
@@ -176,9 +177,9 @@ def test_the_compiler_may_not_choose_how_numbers_are_rounded():
         for name, value in vars(module).items():
             options = getattr(value, "targetoptions", {})
             if options.get("fastmath") and value.py_func.__module__ == module.__name__:
-                alone = value is numba_one_step.step or options.get("inline") == "always"
+                alone = value is one_step.step or options.get("inline") == "always"
                 assert alone, f"{module.__name__}.{name}"
-    assert "fastmath" not in numba_steps.IN_LINE
+    assert "fastmath" not in steps.IN_LINE
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_what_cannot_be_compiled_is_computed_by_numpy(error, monkeypatch, not_fa
     def fail(dtype):
         raise error
 
-    monkeypatch.setattr(numba_compile, "compile_for", fail)
+    monkeypatch.setattr(compile, "compile_for", fail)
     rnn = mr.LSTM(3, 4, rng=0)
     why = f"it cannot be compiled here: {type(error).__name__}: {str(error).splitlines()[0]}"
     assert mr.explain(rnn).endswith(f"numpy scan: not the numba scan, because {why}")
@@ -257,7 +258,7 @@ def test_a_numba_that_does_not_compile_is_done_without(monkeypatch):
 
 
 def test_compiling_is_announced_once(capsys):
-    numba_compile._say.__wrapped__()
+    compile._say.__wrapped__()
     line = capsys.readouterr().err
     assert re.fullmatch("minirnn: compiling .* about 20 s; `python -m minirnn.compile` .*\n", line)
 
@@ -269,20 +270,20 @@ def test_no_word_where_there_is_no_standard_error(error, monkeypatch):
             raise error
 
     monkeypatch.setattr(sys, "stderr", error and Closed())
-    numba_compile._say.__wrapped__()
+    compile._say.__wrapped__()
 
 
 def test_the_command_says_where_it_is(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["minirnn.compile"])
     assert command.main() == 0
-    assert capsys.readouterr().out == f"float32: compiled, in {numba_compile.kept_in()}\n"
+    assert capsys.readouterr().out == f"float32: compiled, in {compile.kept_in()}\n"
 
 
 def test_the_command_says_what_is_missing(monkeypatch, capsys, not_failed):
     monkeypatch.setattr(sys, "argv", ["minirnn.compile", "--dtype", "float64"])
     with monkeypatch.context() as nowhere:
         nowhere.setattr(command, "compile_ahead", lambda dtype: "")
-        nowhere.setattr(numba_compile, "kept_in", lambda: None)
+        nowhere.setattr(compile, "kept_in", lambda: None)
         assert command.main() == 2
     monkeypatch.setattr(pool, "_compiling_failed", "numba is missing")
     assert command.main() == 2

@@ -33,12 +33,13 @@ from test_cuda_kernels import (
 import minirnn as mr
 from minirnn import kernels
 from minirnn.cells import LSTMCell
-from minirnn.kernels import choose, persistent_scan
-from minirnn.kernels.cuda_module import source
+from minirnn.kernels import choose
+from minirnn.kernels.cuda.module import source
+from minirnn.kernels.cuda.persistent import scan as persistent_scan
+from minirnn.kernels.cuda.persistent.limits import Limits, device_limits
+from minirnn.kernels.cuda.persistent.plan import Plan, divide
+from minirnn.kernels.cuda.persistent.scan import PROBLEM, PersistentScan, obstacle
 from minirnn.kernels.in_precision import InPrecision
-from minirnn.kernels.limits import Limits, device_limits
-from minirnn.kernels.persistent_plan import Plan, divide
-from minirnn.kernels.persistent_scan import PROBLEM, PersistentScan, obstacle
 from minirnn.recurrent import Recurrent
 
 H200 = Limits(132, 227 * 1024)
@@ -209,7 +210,7 @@ def test_blocks_that_would_wait_forever_are_refused():
 
 
 def test_a_problem_has_the_same_fields_in_both_languages():
-    found = fields("Problem", source("persistent.cu"))
+    found = fields("Problem", source("persistent/shared.cu"))
     assert found == [(name, PROBLEM[name]) for name in PROBLEM.names]
 
 
@@ -232,7 +233,10 @@ def test_copies_of_a_network_share_what_is_compiled():
 
     scan = PersistentScan(LSTMCell(), raw_module, SMALL, lambda *launch: 1)
     for each in (scan, copy.deepcopy(scan)):
-        assert each._kernel("forward", np.dtype("float32"), "persistent.cu", True) == "lstm_forward"
+        assert (
+            each._kernel("forward", np.dtype("float32"), "persistent/shared.cu", True)
+            == "lstm_forward"
+        )
     assert len(compiled) == 1
 
 

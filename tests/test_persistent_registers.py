@@ -18,11 +18,17 @@ from test_persistent import H200, ROOMY, SMALL, each_device, on_device, persiste
 
 import minirnn as mr
 from minirnn.cells import LSTMCell
-from minirnn.kernels import persistent_scan
-from minirnn.kernels.cuda_module import source
-from minirnn.kernels.limits import REGISTERS, THREADS, device_limits
-from minirnn.kernels.persistent_plan import divide
-from minirnn.kernels.register_plan import GROUP, RegisterPlan, in_registers, layout, matrices
+from minirnn.kernels.cuda.module import source
+from minirnn.kernels.cuda.persistent import scan as persistent_scan
+from minirnn.kernels.cuda.persistent.limits import REGISTERS, THREADS, device_limits
+from minirnn.kernels.cuda.persistent.plan import divide
+from minirnn.kernels.cuda.persistent.register_plan import (
+    GROUP,
+    RegisterPlan,
+    in_registers,
+    layout,
+    matrices,
+)
 from minirnn.parameter import Storage
 from minirnn.recurrent import Recurrent
 
@@ -183,7 +189,7 @@ def test_explain_says_how_the_work_is_divided():
 
 
 def test_both_languages_have_the_same_threads_and_registers():
-    text = source("persistent_registers.cu")
+    text = source("persistent/registers.cu")
     defined = re.findall(r"(?:#define|const int) (THREADS|REGISTERS|GROUP)(?: =)? (\d+)", text)
     assert sorted(defined) == [
         ("GROUP", str(GROUP)), ("REGISTERS", str(REGISTERS)), ("THREADS", str(THREADS))

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 import minirnn as mr
-from minirnn import kernels, linear, pool
+from minirnn import kernels
 from minirnn.cells import CELLS
+from minirnn.kernels import pool
+from minirnn.kernels.pool import parallel, shares, thread_count
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
+from minirnn.kernels.workers import Workers
+from minirnn.layers import linear
 from minirnn.optim import optimizer as shared
-from minirnn.pool import parallel, shares, thread_count
-from minirnn.workers import Workers
 
 T, D, H, N = 5, 3, 4, 3 * LEAST + 2  # N is enough for three threads, in unequal shares
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=[cell.name for cell in CELLS])

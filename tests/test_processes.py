@@ -16,9 +16,10 @@ from helpers import blas_threads
 from threadpoolctl import threadpool_limits
 
 import minirnn as mr
-from minirnn import kernels, pool, workers
-from minirnn.pool import parallel, shares, thread_count
-from minirnn.workers import Workers
+from minirnn import kernels
+from minirnn.kernels import pool, workers
+from minirnn.kernels.pool import parallel, shares, thread_count
+from minirnn.kernels.workers import Workers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs what POSIX systems have")
 
@@ -148,7 +149,7 @@ def test_threads_of_two_threads_are_not_in_use_at_once():
 AT_THE_END = """
 import atexit, threading
 import minirnn as mr
-from minirnn.pool import parallel
+from minirnn.kernels.pool import parallel
 
 def work():
     with mr.threads(2):
@@ -251,7 +252,7 @@ def test_a_fork_waits_until_no_other_thread_compiles():
     pytest.importorskip("numba")
     from numba.core.compiler_lock import global_compiler_lock
 
-    import minirnn.kernels.numba_scan  # noqa: F401
+    import minirnn.kernels.compiled.scan  # noqa: F401
 
     forking, over = threading.Event(), threading.Event()
     inside = threading.Event()

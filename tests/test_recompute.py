@@ -13,8 +13,8 @@ from scans import SCANS, each_scan
 
 import minirnn as mr
 from minirnn.kernels.threaded import LEAST
-from minirnn.recompute import RecomputedScan, recomputed
 from minirnn.recurrent import Recurrent
+from minirnn.recurrent.recompute import RecomputedScan, recomputed
 from minirnn.scan import GenericScan
 
 D, H = 3, 4

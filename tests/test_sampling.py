@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.sampling import generate, next_token_probabilities, sample_token
+from minirnn.text.sampling import generate, next_token_probabilities, sample_token
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

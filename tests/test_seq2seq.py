@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.networks import CELLS
+from minirnn.recurrent.by_name import CELLS
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
 SOURCES, K, H, S, T, N = 5, 3, 4, 4, 3, 3

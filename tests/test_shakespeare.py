@@ -20,7 +20,7 @@ from helpers import same_bits
 
 import minirnn as mr
 from minirnn.data import Vocabulary
-from minirnn.ngram import NGram
+from minirnn.text.ngram import NGram
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "examples" / "shakespeare.py"

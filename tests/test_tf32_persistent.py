@@ -17,10 +17,11 @@ from stand_in import to_tf32
 from test_cuda_kernels import assert_agrees, each_cell, no_compiler, problems
 
 from minirnn.cells import RNNCell
-from minirnn.kernels import cuda_module, persistent_scan
-from minirnn.kernels.limits import Limits
-from minirnn.kernels.persistent_plan import ON_TENSOR_CORES, divide, layout
-from minirnn.kernels.persistent_scan import PersistentScan
+from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.persistent import scan as persistent_scan
+from minirnn.kernels.cuda.persistent.limits import Limits
+from minirnn.kernels.cuda.persistent.plan import ON_TENSOR_CORES, divide, layout
+from minirnn.kernels.cuda.persistent.scan import PersistentScan
 from minirnn.recurrent import Recurrent
 
 H200 = Limits(132, 227 * 1024)
@@ -196,6 +197,6 @@ def test_the_largest_hidden_sizes_of_a_device(gates, largest):
 )
 def test_kernels_in_tf32_are_refused_for_devices_without_it():
     told = cuda_module.options("float32", "tanh", "tf32")
-    text = cuda_module.source("persistent.cu")
+    text = cuda_module.source("persistent/shared.cu")
     said = nvrtc.compile_for(nvrtc.library(), "sm_75", text, told)
     assert "TF32 needs compute capability 8.0" in said

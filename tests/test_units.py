@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from minirnn import plot
-from minirnn.units import rank_units, text_features
+from minirnn.text.units import rank_units, text_features
 
 quick = settings(max_examples=200, deadline=None, derandomize=True)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..cells import Cell
-from ..recurrent import Recurrent
+from ..recurrent.network import Recurrent
 from .check import gradcheck
 from .diagnose import NOTHING
 from .equations import wrong_equation

@@ -12,18 +12,18 @@ import numpy as np
 
 from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from ..pool import compiling_failed, why_not_compiled
 from ..scan import GenericScan, Scan
-from .cuda_module import last_pass, title
-from .fused_scan import LAYOUTS as FUSED_CELLS
-from .fused_scan import FusedScan
+from .cuda.fused.scan import LAYOUTS as FUSED_CELLS
+from .cuda.fused.scan import FusedScan
+from .cuda.module import last_pass, title
+from .cuda.persistent.limits import Limits, device_limits
+from .cuda.persistent.scan import PersistentScan
+from .cuda.persistent.scan import obstacle as too_large
+from .in_place.gru import GRUResetBeforeSteps, GRUSteps
+from .in_place.scan import NumpyScan, Steps
+from .in_place.steps import LSTMSteps, RNNSteps
 from .in_precision import InPrecision
-from .limits import Limits, device_limits
-from .numpy_gru import GRUResetBeforeSteps, GRUSteps
-from .numpy_scan import NumpyScan, Steps
-from .numpy_steps import LSTMSteps, RNNSteps
-from .persistent_scan import PersistentScan
-from .persistent_scan import obstacle as too_large
+from .pool import compiling_failed, why_not_compiled
 from .threaded import ThreadedScan
 
 SCANS = ("auto", "generic", "numpy", "numba", "fused", "persistent")
@@ -73,7 +73,7 @@ def choose(
         return _on_device(cell, backend, dtype, H, precision)
     can_run = available(cell, backend)
     if "numba" in can_run and np.dtype(dtype) == np.float32:
-        from .numba_compile import kept_in
+        from .compiled.compile import kept_in
 
         kept = "" if kept_in() else f"; {NOT_KEPT}"
         return _scan("numba", cell, backend), f"the fastest one on this device{kept}"
@@ -87,7 +87,7 @@ def compile_ahead(dtype: Any) -> str:
     """Compile for `dtype`, or load what was compiled; return why that cannot be, empty if it can."""
     if not why_not_compiled():
         try:
-            from .numba_compile import compile_for  # Numba takes a while to import
+            from .compiled.compile import compile_for  # Numba takes a while to import
 
             compile_for(np.dtype(dtype))
         except Exception as error:  # whatever a compiler may fail for
@@ -169,6 +169,6 @@ def _alone(name: str, cell: Cell, backend: Backend, precision: str | None) -> Sc
     in_place = NumpyScan(_NUMPY_STEPS[type(cell)](cell))
     if name == "numpy":
         return ThreadedScan(in_place)
-    from .numba_scan import NumbaScan  # Numba takes a while to import
+    from .compiled.scan import NumbaScan  # Numba takes a while to import
 
     return NumbaScan(cell, ThreadedScan(in_place))

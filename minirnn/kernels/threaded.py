@@ -1,4 +1,4 @@
-"""A scan on several threads, each with some columns of the batch; see ``minirnn/pool.py``."""
+"""A scan on several threads, each with some columns of the batch; see ``minirnn/kernels/pool.py``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from ..backend import Array, State
 from ..cells import Arrays, Cell
-from ..pool import parallel, shares
 from ..scan import Saved, Scan
+from .pool import parallel, shares
 
 LEAST = 16  # columns for each thread: products of fewer are slow
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks, saved
+from .. import checks
 from ..backend import Array, on_its_device, to_host
+from ..checks import saved
 from ..parameter import Parameter, check_names, check_parameters
 
 

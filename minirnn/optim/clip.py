@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import checks
 from ..backend import Array, array_module, backend_of, on_its_device
-from ..kernels.elementwise import one_kernel
+from ..kernels.cuda.elementwise import one_kernel
 from ..parameter import Parameter, check_parameters
 from .stretches import PIECE, blocks, stretches
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks, saved
+from .. import checks
 from ..backend import Array, array_module, on_its_device, to_host
+from ..checks import saved
+from ..kernels.pool import parallel, shares
 from ..parameter import Layer, Parameter, check_names, check_parameters
-from ..pool import parallel, shares
 from .schedules import Schedule, rate_to_save, saved_rate
 from .stretches import blocks, stretches
 from .trial import Part, unfit

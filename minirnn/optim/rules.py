@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import checks
 from ..backend import Array, array_module
-from ..kernels.elementwise import one_kernel
+from ..kernels.cuda.elementwise import one_kernel
 from ..parameter import Layer, Parameter
 from .optimizer import Optimizer
 from .schedules import Schedule

@@ -19,9 +19,7 @@ from .making import Change, changes, more_alternatives
 Line: TypeAlias = tuple[str, int]  # file and number
 
 COMPILED = re.compile(r"^from numba import .*\bnjit\b", re.MULTILINE)
-OF_DEVICES = re.compile(
-    r"kernels\.(cublas|cuda_.*|dropout|fused_.*|limits|persistent_.*|register_.*)"
-)
+OF_DEVICES = re.compile(r"kernels\.cuda\..*")
 ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 # Functions, and calls of them, whose words nobody computes with, or whose numbers only divide the work
 WORDS = {"__repr__", "__str__", "warn", "TypeVar", "ParamSpec", "cast", "shares"}
@@ -61,6 +59,7 @@ def alterations(root: Path, elsewhere: Callable[[str], bool]) -> Iterator[Altera
     files = []
     for path in sorted((root / "minirnn").rglob("*.py")):
         name = ".".join(path.relative_to(root / "minirnn").with_suffix("").parts)
+        name = name.removesuffix(".__init__")
         if not OF_DEVICES.fullmatch(name) and not COMPILED.search(path.read_text("utf-8")):
             files.append((str(path.relative_to(root)), name, path.read_bytes()))
     trees = [(path, name, ast.parse(source)) for path, name, source in files]

@@ -10,11 +10,11 @@ from unittest.mock import patch
 
 import numpy as np
 
-from minirnn import gradcheck, pool, products
+from minirnn import gradcheck
 from minirnn.attention import Attention
 from minirnn.backend import get_backend
 from minirnn.cells import CELLS, Cell
-from minirnn.kernels import available, choose, threaded
+from minirnn.kernels import available, choose, pool, side_by_side, threaded
 from minirnn.scan import GenericScan, Scan
 
 Problem: TypeAlias = tuple[str, Callable[[], str | None]]  # name; says what is wrong, if anything
@@ -57,7 +57,7 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
     def fault_of(scan: Scan, shares: int) -> str | None:
         try:
             with (
-                patch.object(products, "COLUMNS", 3 * N),  # of 4 steps, 3 and 1 at once
+                patch.object(side_by_side, "COLUMNS", 3 * N),  # of 4 steps, 3 and 1 at once
                 patch.object(threaded, "LEAST", 1),
                 patch.dict(pool._chosen, now=pool.Choice(shares, 0)),
             ):

@@ -29,7 +29,7 @@ class Copy:
         self.root, self._log, self._temporary = folder / "copy", folder / "log", folder / "tmp"
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, text=True).stdout
-        compiled = (ROOT / "minirnn/kernels/__pycache__").glob("*.compiled")
+        compiled = (ROOT / "minirnn/kernels/compiled/__pycache__").glob("*.compiled")
         for path in [*(ROOT / name for name in names.split("\0") if name), *compiled]:
             if path.is_file():
                 target = self.root / path.relative_to(ROOT)

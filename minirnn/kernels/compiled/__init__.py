@@ -1,0 +1,1 @@
+"""The loop over time compiled by Numba, with products of its own."""

@@ -1,0 +1,1 @@
+"""A product of cuBLAS and one kernel for each step."""

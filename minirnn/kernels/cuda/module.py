@@ -1,0 +1,121 @@
+"""CUDA C++ from the files beside this one to kernels that can be launched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...backend import Array
+
+NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
+ACTS = {"tanh": "Tanh", "relu": "Relu"}
+FILES = {  # that the kernels of a name are made of besides this one, with what those include
+    "fused": ("fused/fused.cu", "fused/scan.py", "cublas.py"),
+    "persistent": (
+        "persistent/shared.cu",
+        "persistent/registers.cu",
+        "persistent/scan.py",
+        "persistent/plan.py",
+        "persistent/register_plan.py",
+        "persistent/limits.py",
+        "fused/scan.py",
+        "cublas.py",
+    ),
+    "elementwise": (
+        "elementwise.py",
+        "../../losses.py",
+        "../../optim/clip.py",
+        "../../optim/rules.py",
+    ),
+    "dropout": ("dropout.cu", "dropout.py"),
+}
+IN_PRECISION = ("../in_precision.py", "../../backend.py")  # what those of a precision have, too
+PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
+
+# (the grid, the threads of a block, the arguments): launches the kernel on the current device
+Kernel: TypeAlias = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], Any]
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a file of kernels, with what it includes in place.
+
+    CuPy keeps what it has compiled on disk, by the text that it is given: it would not notice a change
+    in a file that is merely included.
+    """
+    path = Path(__file__).parent / name
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r'#include "(.*)"\n', lambda found: source(str(path.parent / found[1])), text)
+
+
+def title(scan: str, precision: str | None) -> str:
+    """What the kernels of a scan are called that multiply in a precision: each has its own proof."""
+    return f"{scan} {precision}" if precision else scan
+
+
+def digest(name: str) -> str:
+    """Twelve letters that stand for the kernels with this `title`, and for all that launches them."""
+    scan, _, precision = name.partition(" ")
+    files = (Path(__file__).name, *FILES[scan], *(IN_PRECISION if precision else ()))
+    text = "".join(source(file) for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache  # (a dtype takes its time to say its name)
+def options(dtype: Any, act: str = "tanh", precision: str | None = None) -> tuple[str, ...]:
+    """What the compiler is told, for float32 or float64, and for a cell's nonlinearity."""
+    told = f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}", f"-DACT={ACTS[act]}"
+    return (*told, "-DTF32") if precision else told
+
+
+@cache
+def module(raw_module: Any, name: str, told: tuple[str, ...], cooperative: bool) -> Any:
+    """All kernels of the file `name`; CuPy compiles them at their first use on each device.
+
+    `raw_module` is ``cupy.RawModule``, or what stands in for it; `told` is what `options` gives;
+    `cooperative` is for kernels whose blocks wait for each other.
+    """
+    launch = {"enable_cooperative_groups": True} if cooperative else {}
+    return raw_module(code=source(name), options=told, **launch)
+
+
+@cache
+def kernel(
+    raw_module: Any, name: str, told: tuple[str, ...], cooperative: bool, function: str
+) -> Kernel:
+    """One of them."""
+    found: Kernel = module(raw_module, name, told, cooperative).get_function(function)
+    return found
+
+
+def address(xp: Any, array: Array | None) -> int:
+    """Where the numbers of an array of the module `xp` begin; 0 for None."""
+    if array is None:
+        return 0
+    return int(array.ctypes.data if xp is np else array.data.ptr)
+
+
+def by_value(struct: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """What a kernel is given for a struct, an array of one record: as one number of so many bytes.
+
+    Of a record CuPy would ask all names at every launch, which takes longer than the launch.
+    """
+    return struct.view(f"V{struct.itemsize}")
+
+
+@cache
+def last_pass(name: str, cell: str) -> dict[str, str] | None:
+    """When the kernels with a `title` passed their tests for a cell, as they stand now; None if never.
+
+    The tests write this list themselves, when they are run on a machine with a device.
+    """
+    entries: list[dict[str, str]] = json.loads(PROVEN.read_text(encoding="utf-8"))
+    now = {"kernel": name, "cell": cell, "source": digest(name)}
+    return next((entry for entry in reversed(entries) if entry.items() >= now.items()), None)

@@ -1,0 +1,1 @@
+"""One kernel for all steps, which keeps W on chip."""

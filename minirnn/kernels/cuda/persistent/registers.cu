@@ -1,0 +1,213 @@
+// The loop over time as one kernel, while W fits into one block: as much of it as can be in the registers of its
+// threads, the rest in shared memory.
+//
+// A block has its sequences for itself, and waits for no other one. In a step it multiplies, all threads together,
+// and then makes its units, each by one thread: forward h from the sums W h, backward da, and dh from the sums
+// W' da. There is a barrier after each of the two.
+//
+// A product M x is divided like this: a thread has a tile of some rows of M, and of their columns every slices-th run
+// of 4. These weights it keeps for the whole sequence, so that of what it multiplies only x is loaded in a step.
+// Each slice makes sums of its own, added in order.
+//
+// What it is given is in problem.cuh, and what a step of each cell takes and keeps in step.cuh; both are
+// the same in shared.cu. There, blocks share W.
+
+#include "problem.cuh"
+#include "../runs.cuh"
+#include "step.cuh"
+
+#ifdef __CUDACC__
+#define REGISTERS 192  // of a thread for weights, at most; a thread can have 255
+#endif
+
+// A thread's share of a matrix M.
+template <int ROWS>
+struct Weights
+{
+    // Runs are taken so many at a time, the last ones of zeros, so that x is loaded before it is needed.
+    static const int GROUP = 4;
+    static const int KEPT = REGISTERS * 4 / (4 * ROWS * int(sizeof(number))) / GROUP * GROUP;  // in registers
+
+    Run<4> kept[KEPT][ROWS];
+    Run<4> *more;      // the other runs, in shared memory, those of all threads side by side
+    int rows;          // of M
+    int runs;          // of this thread
+    int row, apart;    // of its tile: the first one, and how far it is to the next one
+    int slice, slices;
+    bool works;        // there are more threads than tiles
+
+    // M [rows, columns], with so much from one number to the one below, and to the one beside it.
+    __device__ Weights(const number *M, int rows, int columns, int below, int beside, int slices, number *room)
+        : more(reinterpret_cast<Run<4> *>(room)), rows(rows), slices(slices)
+    {
+        apart = (rows + ROWS - 1) / ROWS;
+        row = threadIdx.x % apart, slice = threadIdx.x / apart, works = slice < slices;
+        runs = ((columns + 3) / 4 + slices - 1) / slices;
+        const bool aligned = below % 4 == 0 && reinterpret_cast<unsigned long long>(M) % 16 == 0;
+        auto some = [&](int k, int i) {
+            const int r = row + i * apart, c = column(k);
+            const number *from = M + r * below + c * beside;
+            Run<4> w = {};
+            if (!works || r >= rows || c >= columns) return w;
+            if (aligned) return run<4>(from);
+            for (int l = 0; l < 4; l++)
+                if (c + l < columns) w.at[l] = from[l * beside];
+            return w;
+        };
+#pragma unroll
+        for (int k = 0; k < KEPT; k++)
+            for (int i = 0; i < ROWS; i++) kept[k][i] = some(k, i);
+        for (int k = KEPT; works && k < (runs + GROUP - 1) / GROUP * GROUP; k++)
+            for (int i = 0; i < ROWS; i++) more[place(k, i)] = some(k, i);
+    }
+
+    // The first column of its k-th run.
+    __device__ int column(int k) const { return 4 * (k * slices + slice); }
+
+    // Where `more` has row i of it.
+    __device__ int place(int k, int i) const { return ((k - KEPT) * ROWS + i) * apart * slices + threadIdx.x; }
+
+    // sums [slices, rows, COLUMNS] = M x, for x [COLUMNS, pitch] that ends in zeros for whole groups.
+    template <int COLUMNS>
+    __device__ void multiply(number *sums, const number *x, int pitch) const
+    {
+        if (!works) return;
+        number sum[ROWS][COLUMNS] = {};
+        auto add = [&](const Run<4> w[ROWS], int k) {
+            for (int n = 0; n < COLUMNS; n++)
+            {
+                const Run<4> now = run<4>(x + n * pitch + column(k));
+                for (int l = 0; l < 4; l++)
+                    for (int i = 0; i < ROWS; i++) sum[i][n] += w[i].at[l] * now.at[l];
+            }
+        };
+#pragma unroll
+        for (int first = 0; first < KEPT; first += GROUP)
+        {
+            if (first >= runs) break;
+            for (int k = first; k < first + GROUP; k++) add(kept[k], k);
+        }
+        for (int first = KEPT; first < runs; first += GROUP)
+            for (int k = first; k < first + GROUP; k++)
+            {
+                Run<4> w[ROWS];
+                for (int i = 0; i < ROWS; i++) w[i] = more[place(k, i)];
+                add(w, k);
+            }
+        for (int i = 0; i < ROWS; i++)
+            if (row + i * apart < rows)
+                for (int n = 0; n < COLUMNS; n++)
+                    sums[(slice * rows + row + i * apart) * COLUMNS + n] = sum[i][n];
+    }
+};
+
+// What a thread makes of the block's units of all its sequences: from `first` on, each every blockDim.x.
+template <int COLUMNS>
+struct Units
+{
+    int first, all, sequence, sequences;
+
+    __device__ Units(const Problem &p)
+    {
+        first = threadIdx.x, all = p.H * COLUMNS;
+        sequence = p.first + blockIdx.x * COLUMNS;
+        int left = p.first + p.count - sequence;
+        sequences = left < COLUMNS ? left : COLUMNS;
+    }
+
+    __device__ bool exists(int k) const { return k < all && k % COLUMNS < sequences; }
+
+    __device__ Place place(const Problem &p, int t, int k) const
+    {
+        return ::place(p, t, k / COLUMNS, sequence + k % COLUMNS);
+    }
+};
+
+template <class Cell, int COLUMNS>
+static __device__ void forward(const Problem &p)
+{
+    enum { GATES = Cell::GATES, ROWS = GATES == 3 ? 3 : 4 };
+    const Units<COLUMNS> my(p);
+    number *x = reinterpret_cast<number *>(dynamic_shared);  // h, [COLUMNS, h_pitch]
+    number *sums = x + COLUMNS * p.h_pitch;                  // [slices, rows, COLUMNS]
+    number *more = sums + (p.slices * GATES * p.H * COLUMNS + 3) / 4 * 4;
+    const Weights<ROWS> W(p.W, GATES * p.H, p.H, p.H, 1, p.slices, more);
+    Given<GATES> given;  // of this thread's first unit
+    for (int k = threadIdx.x; k < COLUMNS * p.h_pitch; k += blockDim.x) x[k] = 0;
+    __syncthreads();
+    for (int k = my.first; k < my.all; k += blockDim.x)
+        if (my.exists(k)) x[k % COLUMNS * p.h_pitch + k / COLUMNS] = start(p, my.place(p, 0, k));
+    for (int t = 0; t < p.T; t++)
+    {
+        if (my.exists(my.first)) given.load(p, my.place(p, t, my.first));
+        __syncthreads();
+        W.template multiply<COLUMNS>(sums, x, p.h_pitch);
+        __syncthreads();
+        for (int k = my.first; k < my.all; k += blockDim.x)
+        {
+            if (!my.exists(k)) continue;
+            number w[GATES] = {};
+            for (int slice = 0; slice < p.slices; slice++)
+                for (int g = 0; g < GATES; g++) w[g] += sums[(slice * GATES + g) * my.all + k];
+            const Place s = my.place(p, t, k);
+            if (k != my.first) given.load(p, s);
+            x[k % COLUMNS * p.h_pitch + k / COLUMNS] = step<Cell>(p, s, given, w);
+        }
+    }
+}
+
+template <class Cell, int COLUMNS>
+static __device__ void backward(const Problem &p)
+{
+    enum { GATES = Cell::GATES, ROWS = 4 };
+    const Units<COLUMNS> my(p);
+    number *x = reinterpret_cast<number *>(dynamic_shared);  // da, [COLUMNS, d_pitch]
+    number *sums = x + COLUMNS * p.d_pitch;                  // [back_slices, H, COLUMNS]
+    number *more = sums + (p.back_slices * p.H * COLUMNS + 3) / 4 * 4;
+    const Weights<ROWS> W(p.W, p.H, GATES * p.H, 1, p.H, p.back_slices, more);
+    GivenBack given;  // of this thread's first unit
+    for (int k = threadIdx.x; k < COLUMNS * p.d_pitch; k += blockDim.x) x[k] = 0;
+    if (my.exists(my.first)) given.load(p, my.place(p, p.T - 1, my.first));
+    // From the state after step t - 1 to the one before it; in the end, sums are only added up.
+    for (int t = p.T; t >= 0; t--)
+    {
+        __syncthreads();
+        for (int k = my.first; k < my.all; k += blockDim.x)
+        {
+            if (!my.exists(k)) continue;
+            const Place s = my.place(p, t - 1, k);
+            if (k != my.first) given.load(p, s);
+            number dh = given.dh;
+            for (int slice = 0; slice < (t < p.T ? p.back_slices : 0); slice++) dh += sums[slice * my.all + k];
+            if (t > 0)
+            {
+                number dw[GATES] = {};
+                dh = step_back<Cell>(p, s, given, dh, dw);
+                for (int g = 0; g < GATES; g++) x[k % COLUMNS * p.d_pitch + g * p.H + k / COLUMNS] = dw[g];
+            }
+            p.dh[s.now] = dh;
+        }
+        if (t == 0) return;
+        __syncthreads();
+        if (my.exists(my.first)) given.load(p, my.place(p, t - 2, my.first));
+        W.template multiply<COLUMNS>(sums, x, p.d_pitch);
+    }
+}
+
+template <class Cell>
+static __device__ void forward(const Problem &p)
+{
+    if (p.columns == 1) forward<Cell, 1>(p);
+    else forward<Cell, 2>(p);
+}
+
+template <class Cell>
+static __device__ void backward(const Problem &p)
+{
+    if (p.columns == 1) backward<Cell, 1>(p);
+    else backward<Cell, 2>(p);
+}
+
+KERNELS(rnn, Rnn)
+KERNELS(lstm, Lstm)
+KERNELS(gru, Gru)

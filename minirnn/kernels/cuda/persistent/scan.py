@@ -1,0 +1,180 @@
+"""The loop over time on a CUDA device as one kernel: W stays on chip from the first step to the last.
+
+What comes before and after the loop, and what is kept, is as in ``fused/scan.py``. There are two sets of
+kernels. Those in ``registers.cu`` have all of W in each block; in those in ``shared.cu``,
+blocks share it, and sequences that do not fit beside W at once take more than one launch. Which of them
+run, and how they divide their work, is in ``persistent/plan.py`` and ``register_plan.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ....backend import Array, State, array_module
+from ....cells import Arrays, Cell
+from ..fused.scan import FusedSaved, FusedScan, by_name, gradients_by_name, strides
+from ..module import address, by_value
+from .limits import Limits
+from .plan import Plan, divide
+from .register_plan import RegisterPlan
+
+LINE = 32  # counts in a line of the cache, as in shared.cu
+
+# (a kernel's address, threads of a block, bytes of shared memory of a block): how many blocks a
+# multiprocessor holds at a time
+Occupancy: TypeAlias = Callable[[int, int, int], int]
+
+_INTEGERS = (
+    "T", "H", "N", "first", "count", "blocks", "columns", "across", "tile", "pitch", "h_pitch",
+    "d_pitch", "chunk", "slices", "back_slices", "readers", "K",
+)  # fmt: skip
+_STRIDES = ("units", "gates_strides", "dys_strides")
+_ARRAYS = (
+    "mask", "tokens", "U", "W", "b", "bw", "gates", "h_first", "c_first", "h_before", "c_before",
+    "h", "c", "ys", "dys", "da", "dh", "dc", "exchange", "counts",
+)  # fmt: skip
+
+# `Problem` of problem.cuh: what a kernel is given, by value
+PROBLEM = np.dtype(
+    [
+        *((name, np.int32) for name in _INTEGERS),
+        *((name, np.int64, (3,)) for name in _STRIDES),
+        *((name, np.uintp) for name in _ARRAYS),
+    ],
+    align=True,
+)
+
+
+def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits, precision: str | None = None) -> str:
+    """Why the kernels cannot run a cell of that size on a device; empty if they can."""
+    dtype, gates = np.dtype(dtype), len(cell.gates)
+    if not limits.cooperative:
+        return "blocks cannot wait for each other on the device: that takes compute capability 7.0"
+    if divide(gates, H, 1, dtype.itemsize, limits, precision == "tf32"):
+        return ""
+    megabytes, each = gates * H * H * dtype.itemsize / 2**20, limits.shared_memory // 1024
+    return (
+        f"W does not fit on the device: {cell.name} has {megabytes:.1f} MiB of it in {dtype}, and "
+        f"there are {limits.multiprocessors} multiprocessors with {each} KiB of shared memory each, "
+        "which take whole units"
+    )
+
+
+class PersistentScan(FusedScan):
+    """The scan of `Scan` for RNN, LSTM and GRU (`reset_after=True`), while W fits on the device.
+
+    Args:
+        cell: one of those.
+        raw_module: ``cupy.RawModule``, or what stands in for it.
+        limits: of the device.
+        occupancy: ``cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor``, or a stand-in.
+        precision: of the products W h and Wᵀ da: None for that of the numbers, or ``"tf32"``.
+    """
+
+    name = "persistent"
+
+    def __init__(
+        self,
+        cell: Cell,
+        raw_module: Any,
+        limits: Limits,
+        occupancy: Occupancy,
+        precision: str | None = None,
+    ) -> None:
+        super().__init__(cell, raw_module)
+        self.precision = precision
+        self.cell = cell
+        self.limits = limits
+        self.occupancy = occupancy
+
+    def _forward_steps(
+        self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
+        before: list[Array], state: State,
+    ) -> State:  # fmt: skip
+        xp, (H, T, N) = array_module(ys), ys.shape
+        if T == 0:
+            return tuple(part.copy() for part in state)
+        last = tuple(xp.empty((H, N), ys.dtype) for _ in state)
+        first = [xp.ascontiguousarray(part) for part in state]
+        given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
+        given |= dict(zip(("h_first", "c_first"), first, strict=False))
+        given["gates_strides"] = strides(room)
+        self._launch("forward", given | by_name(before, last))
+        return last
+
+    def _backward_steps(
+        self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
+    ) -> State:
+        given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "da": da}
+        given |= {"gates_strides": strides(da)} | gradients_by_name(dys, dstate)
+        self._launch("backward", given | by_name(saved.before, saved.last))
+        return dstate
+
+    def plan(self, x: Array, W: Array) -> str:
+        """See `Planning.plan`."""
+        return self._plan(W, x.shape[-1]).in_words(x.shape[-1])
+
+    def _plan(self, W: Array, N: int) -> Plan | RegisterPlan:
+        """How the work is divided for N sequences.
+
+        Raises:
+            RuntimeError: W does not fit on the device.
+        """
+        H, precision = W.shape[1], self.precision
+        sizes = len(self.cell.gates), H, max(1, N), W.dtype.itemsize
+        plan = divide(*sizes, self.limits, precision == "tf32")
+        if plan is None:
+            what = obstacle(self.cell, H, W.dtype, self.limits, precision)
+            raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
+        return plan
+
+    def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
+        """The same room, (rows, T, N); neighbouring threads find their numbers side by side in it.
+
+        Where each block has one or two sequences, these are the numbers of neighbouring units.
+        """
+        if isinstance(self._plan(W, N), Plan):
+            return super()._empty(W, rows, T, N)
+        return array_module(W).empty((T, N, rows), W.dtype).transpose(2, 0, 1)
+
+    def _launch(self, direction: str, given: dict[str, Any]) -> None:
+        """Run all steps with what is given for `Problem`, by name.
+
+        Raises:
+            RuntimeError: the blocks do not fit on the device together.
+        """
+        (H, T, N), W = given["h_before"].shape, given["W"]
+        if T * N == 0:
+            return
+        xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, len(self.cell.gates)
+        plan = self._plan(W, N)
+        cooperative = isinstance(plan, Plan)  # whether blocks wait for each other
+        kernel: Any = self._kernel(direction, dtype, plan.file, cooperative)
+        shared = plan.shared_memory(gates, H, dtype.itemsize)
+        # Not what this launch needs: other threads may be launching the same kernel
+        kernel.max_dynamic_shared_size_bytes = limits.shared_memory
+        at_once = plan.groups * plan.columns
+        firsts = range(0, N, at_once)
+        counts: Any = [None] * len(firsts)
+        if isinstance(plan, Plan):
+            each = self.occupancy(kernel.kernel.ptr, limits.threads, shared)
+            if plan.blocks * plan.groups > each * limits.multiprocessors:
+                raise RuntimeError(
+                    f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device "
+                    f"together, and it holds {each} on each of {limits.multiprocessors} multiprocessors"
+                )
+            parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
+            given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
+            counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
+        given |= plan._asdict()
+        given |= {"T": T, "H": H, "N": N, "units": strides(given["h_before"])}
+        for first, given["counts"] in zip(firsts, counts, strict=True):
+            given["first"], given["count"] = first, min(N - first, at_once)
+            groups = -(-given["count"] // plan.columns)
+            arrays = [address(xp, given.get(name)) for name in _ARRAYS]
+            numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STRIDES)]
+            problem = by_value(np.array([(*numbers, *arrays)], PROBLEM))
+            kernel((groups * plan.blocks,), (limits.threads,), (problem,), shared_mem=shared)
