@@ -3,12 +3,18 @@
 from .attention import Attention
 from .backend import to_device, to_host
 from .cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from .checkpoint.files import load, save
+from .checkpoint import load, save
 from .gradcheck import gradcheck
 from .kernels.pool import threads
-from .layers.embedding import Embedding, OneHot
-from .layers.linear import Linear
-from .layers.stateless import Activation, Dropout, Sequential, StatelessLayer
+from .layers import (
+    Activation,
+    Dropout,
+    Embedding,
+    Linear,
+    OneHot,
+    Sequential,
+    StatelessLayer,
+)
 from .losses import mse, softmax_cross_entropy
 from .model import Model
 from .optim import (
@@ -25,15 +31,17 @@ from .optim import (
     clip_grad_value,
 )
 from .parameter import Layer, Parameter
-from .recurrent.by_name import GRU, LSTM, RNN
-from .recurrent.cache import Cache
-from .recurrent.last import Last
-from .recurrent.network import Recurrent
+from .recurrent import GRU, LSTM, RNN, Cache, Last, Recurrent
 from .report import explain, summary
-from .text.decoding import beam_search, greedy_search
-from .text.language import LanguageModel
-from .text.sampling import generate, next_token_probabilities, sample_token
-from .text.seq2seq import EncoderDecoder
+from .text import (
+    EncoderDecoder,
+    LanguageModel,
+    beam_search,
+    generate,
+    greedy_search,
+    next_token_probabilities,
+    sample_token,
+)
 
 __all__ = [
     "GRU",

@@ -6,12 +6,11 @@ in every precision and on every device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .recurrent.network import Recurrent
+from .parameter import Layer
 
 Values: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -83,7 +82,7 @@ def is_bias(name: str) -> bool:
     return name in ("b", "bw") or name.startswith("b_")
 
 
-def spread_tokens(rnn: Recurrent, rng: np.random.Generator, length: float = 1.0) -> None:
+def spread_tokens(rnn: Layer, rng: np.random.Generator, length: float = 1.0) -> None:
     """Draw the first layer's U anew, so that U x starts with a standard deviation of 2.
 
     Args:

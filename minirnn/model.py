@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from . import checks
 from .backend import Array, Backend, Draws, State, backend_of
-from .layers import chain
-from .layers.stateless import Dropout
+from .layers import Dropout, chain
 from .parameter import Layer, Parameter, Storage, named_children
 
 NAMES = ("_layers", "_parameters", "_links", "_steps", "_state_names")  # that every model has

@@ -23,7 +23,7 @@ import minirnn as mr
 from minirnn.backend import get_backend
 from minirnn.kernels.cuda import dropout
 from minirnn.kernels.cuda import module as cuda_module
-from minirnn.layers.stateless import dropout_mask
+from minirnn.layers.dropout import dropout_mask
 
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel(dropout.NAME, dropout.PART)]
 each_device = pytest.mark.parametrize(

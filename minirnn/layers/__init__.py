@@ -1,8 +1,10 @@
 """Layers beside recurrent ones, and how layers are run one after the other."""
 
+from .dropout import Dropout
 from .embedding import Embedding, OneHot
 from .linear import Linear
-from .stateless import Activation, Dropout, Sequential, StatelessLayer
+from .sequential import Sequential
+from .stateless import Activation, StatelessLayer
 
 __all__ = [
     "Activation",

@@ -13,7 +13,7 @@ from ..backend import Array, Backend, Draws, State
 from ..cells import Arrays, Cell
 from ..kernels import choose
 from ..kernels.in_place.one_step import one_step
-from ..layers.stateless import dropout_mask
+from ..layers.dropout import dropout_mask
 from ..parameter import Layer, Parameter
 from ..scan import Saved, Scan, joined
 from .cache import Cache, Direction

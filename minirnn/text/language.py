@@ -11,9 +11,7 @@ from .. import checks
 from ..backend import Array, Draws, Rng, State, generator, to_device
 from ..data import Ids, Streams
 from ..init import spread_tokens
-from ..layers.embedding import Embedding
-from ..layers.linear import Linear
-from ..layers.stateless import Dropout
+from ..layers import Dropout, Embedding, Linear
 from ..losses import softmax_cross_entropy
 from ..model import Model
 from ..recurrent.by_name import of_cell

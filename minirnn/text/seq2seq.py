@@ -12,9 +12,7 @@ from .. import checks
 from ..attention import Attention
 from ..backend import Array, Draws, Rng, State, generator, on_its_device
 from ..init import spread_tokens
-from ..layers.embedding import Embedding
-from ..layers.linear import Linear
-from ..layers.stateless import Activation, Dropout, Sequential
+from ..layers import Activation, Dropout, Embedding, Linear, Sequential
 from ..model import Model
 from ..recurrent.by_name import of_cell
 from ..recurrent.network import Recurrent
