@@ -244,8 +244,7 @@ def to_device(array: Array, device: str) -> Array:
 def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
     """Turn `rng` (None for fresh entropy, an integer seed, or a generator) into a generator.
 
-    Random numbers are NumPy's, so that a seed gives the same bits on every device: they are drawn on the
-    host, and masks of dropout are drawn there or as NumPy would draw them (``kernels/dropout.py``).
+    Random numbers are NumPy's, drawn on the host, so that a seed gives the same bits on every device.
 
     Args:
         rng: what to turn into one.

@@ -8,7 +8,6 @@ from typing import Any
 from . import checks
 from .backend import CPU, Array, array_module, backend_of, on_its_device
 from .checks import layout
-from .kernels.cuda.elementwise import one_kernel
 
 
 @on_its_device
@@ -77,12 +76,10 @@ def softmax_cross_entropy(
     return loss, p
 
 
-@one_kernel
 def _over(w: Array, total: Array, least: Any) -> Array:
     return w / array_module(w).maximum(total, least)
 
 
-@one_kernel
 def _exponentials(
     p: Array, scores: Array, top: Array, rows: Array, targets: Array, elsewhere: float
 ) -> Array:
@@ -94,13 +91,11 @@ def _exponentials(
     return hit
 
 
-@one_kernel
 def _weighted_nll(hit: Array, total: Array, w: Any) -> Array:
     """From the exponent of the target, and the sum of all exponentials."""
     return (array_module(total).log(total) - hit) * w
 
 
-@one_kernel
 def _gradient(p: Array, total: Array, w: Any, rows: Array, targets: Array) -> None:
     """Take p from exp(score) to the gradient of w·nll."""
     p *= w / total
@@ -170,7 +165,6 @@ def mse(pred: Array, target: Array, weights: Array | None = None) -> tuple[Any, 
     return squares.sum() / K, gradient
 
 
-@one_kernel
 def _squares(
     pred: Array, target: Array, size: int, w: Array | None, used: Array | None
 ) -> tuple[Array, Array]:

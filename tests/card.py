@@ -13,7 +13,7 @@ import stand_in
 
 from minirnn.kernels.cuda.persistent.limits import Limits
 
-LIMITS = Limits(4, 6000, 8, 128)  # a device as large as the host can play
+LIMITS = Limits(4, 6000, 8)  # a device as large as the host can play
 NAME = "a card of paper"
 
 

@@ -4,7 +4,6 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -66,23 +65,11 @@ def example():
 def stand_in(monkeypatch):
     """The stand-in for CuPy in place of CuPy."""
     monkeypatch.setitem(sys.modules, "cupy", stand_in_for_cupy)
-    for chooses in ("minirnn.kernels", "minirnn.kernels.cuda.dropout"):
-        monkeypatch.setattr(f"{chooses}.last_pass", lambda *names: None)  # it runs no kernels
+    monkeypatch.setattr("minirnn.kernels.last_pass", lambda *names: None)  # it runs no kernels
     monkeypatch.setattr(stand_in_for_cupy, "_current", [0])  # programs make another device current
     for counted in ("synchronised", "copied", "launched"):
         getattr(stand_in_for_cupy, counted).clear()
     return stand_in_for_cupy
-
-
-@pytest.fixture(scope="module")
-def shared_by_blocks():
-    """Blocks share W in the persistent scan, even where one of them could have it in its registers."""
-    from minirnn.kernels.cuda.persistent import plan as persistent_plan
-
-    with patch.object(persistent_plan, "in_registers", lambda *problem: None):
-        persistent_plan.divide.cache_clear()
-        yield
-    persistent_plan.divide.cache_clear()
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda:0", marks=NEEDS_DEVICE)])

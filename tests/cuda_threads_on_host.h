@@ -17,8 +17,6 @@
 #define __device__
 #define __launch_bounds__(threads, blocks)
 
-#define REGISTERS 128  // fewer than a device has, so that small matrices have more
-
 struct Index
 {
     unsigned x;

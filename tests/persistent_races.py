@@ -15,9 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
-from itertools import count, product
+from itertools import count
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cuda_threads_on_host
 import numpy as np
@@ -27,31 +29,42 @@ from minirnn.kernels.cuda.module import source
 from minirnn.kernels.cuda.persistent import scan as persistent_scan
 from minirnn.kernels.cuda.persistent.limits import Limits
 from minirnn.kernels.cuda.persistent.plan import Plan
-from minirnn.kernels.cuda.persistent.register_plan import RegisterPlan
 
 T, N, D, H = 4, 5, 2, 7
 PLAN = Plan(
     blocks=2, groups=2, columns=3, across=3, tile=1, pitch=12, h_pitch=3, d_pitch=3, chunk=4,
     slices=2, back_slices=2, readers=2,
 )  # fmt: skip
-IN_TF32 = PLAN._replace(across=8, tile=8, pitch=20, h_pitch=8, d_pitch=12, chunk=8)
-IN_REGISTERS = RegisterPlan(
-    groups=3, columns=2, h_pitch=48, d_pitch=48, slices=3, back_slices=3, bytes=2**12
-)
 
 BARRIER = "__syncthreads();"
-BARRIERS = {
-    plan.file: [f"barrier {k} of {plan.file}" for k in range(source(plan.file).count(BARRIER))]
-    for plan in (PLAN, IN_REGISTERS)
-}
 MEETING = "if (threadIdx.x == 0 && p.blocks > 1)"  # of the blocks of a group
-LEFT_OUT = [  # what, and where, by its number there
-    *((what, PLAN, k) for k, what in enumerate([*BARRIERS[PLAN.file], "meeting"])),
-    *((what, IN_REGISTERS, k) for k, what in enumerate(BARRIERS[IN_REGISTERS.file])),
-]
 # A thread that leaves a barrier late is taken to know all that others did until the next one, so that
 # whether a race is seen depends on who runs when.
 CHANCES = 20
+
+
+class Kind(NamedTuple):
+    """Kernels to look at."""
+
+    text: str
+    scan: Callable[[Cell, Any], Any]  # of a cell and what stands in for ``cupy.RawModule``
+    dtype: type = np.float64
+
+    @property
+    def waits(self) -> list[str]:
+        """What makes threads wait, by the number of its switch."""
+        found = [f"barrier {k}" for k in range(self.text.count(BARRIER))]
+        return [*found, *(["meeting"] if MEETING in self.text else [])]
+
+
+def shared_by_blocks(cell: Cell, raw_module: Any) -> Any:
+    """The scan of the package."""
+    persistent_scan.divide = lambda *problem: PLAN
+    limits = Limits(4, 2**20, 8)
+    return persistent_scan.PersistentScan(cell, raw_module, limits, lambda *launch: 1)
+
+
+SHARED = Kind(source("persistent/shared.cu"), shared_by_blocks)
 
 
 def sanitizer() -> str | None:
@@ -64,13 +77,12 @@ def sanitizer() -> str | None:
     return path if Path(path).is_absolute() else None
 
 
-def command() -> tuple[list[str], dict[str, str]]:
+def command(program: str = __file__) -> tuple[list[str], dict[str, str]]:
     """The command, and its environment: the sanitizer has to be loaded first."""
     wanted = {"LD_PRELOAD": str(sanitizer()), "OPENBLAS_NUM_THREADS": "1"}
-    wanted["TSAN_OPTIONS"] = (
-        "suppress_equal_addresses=0 suppress_equal_stacks=0"  # memory is reused
-    )
-    return [sys.executable, __file__], wanted
+    # memory is reused
+    wanted["TSAN_OPTIONS"] = "suppress_equal_addresses=0 suppress_equal_stacks=0"
+    return [sys.executable, program], wanted
 
 
 def switched(code: str) -> str:
@@ -81,9 +93,7 @@ def switched(code: str) -> str:
     return 'extern "C" { int left_out = -1; }\n' + code.replace(MEETING, meet)
 
 
-def run(
-    cell: Cell, plan: Plan | RegisterPlan, left_out: int = -1, precision: str | None = None
-) -> None:
+def run(cell: Cell, kind: Kind, left_out: int = -1) -> None:
     """A cell forward and backward, with nothing or one thing left out."""
     random = np.random.default_rng(0)
 
@@ -94,11 +104,9 @@ def run(
         return module
 
     def normal(*shape: int) -> np.ndarray:
-        return random.standard_normal(shape, np.float32 if precision else np.float64)
+        return random.standard_normal(shape, kind.dtype)
 
-    persistent_scan.divide = lambda *problem: plan
-    limits, one = Limits(4, 2**20, 64 if precision else 8), lambda *launch: 1
-    scan = persistent_scan.PersistentScan(cell, raw_module, limits, one, precision)
+    scan = kind.scan(cell, raw_module)
     P = {name: normal(*shape) for name, shape in cell.shapes(D, H).items()}
     state = tuple(normal(H, N) for _ in cell.states)
     x, dys = normal(T, D, N), normal(T, H, N)
@@ -107,13 +115,13 @@ def run(
     scan.backward(saved, dys, final)
 
 
-def report(cell: Cell, plan: Plan | RegisterPlan, left_out: int) -> str:
+def report(cell: Cell, kind: Kind, left_out: int) -> str:
     """What ThreadSanitizer says of `run`."""
     with tempfile.TemporaryFile() as said:
         own = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
-            run(cell, plan, left_out)
+            run(cell, kind, left_out)
         finally:
             os.dup2(own, 2)
             os.close(own)
@@ -121,17 +129,27 @@ def report(cell: Cell, plan: Plan | RegisterPlan, left_out: int) -> str:
         return said.read().decode()
 
 
-def main() -> None:
+def main(kind: Kind = SHARED) -> None:
     """Run all, and say on the way what follows."""
     say = partial(print, file=sys.stderr, flush=True)
-    for cell, plan in product((RNNCell(), LSTMCell(), GRUCell()), (PLAN, IN_REGISTERS)):
-        say(f"== {cell.name} by {plan.file}")
-        run(cell, plan)
-    say("== in TF32")
-    run(LSTMCell(), IN_TF32, precision="tf32")
-    for what, plan, k in LEFT_OUT:
+    for cell in (RNNCell(), LSTMCell(), GRUCell()):
+        say(f"== {cell.name}")
+        run(cell, kind)
+    for k, what in enumerate(kind.waits):
         say(f"== without {what}")
-        say(next(filter(None, (report(RNNCell(), plan, k) for _ in range(CHANCES))), ""))
+        say(next(filter(None, (report(RNNCell(), kind, k) for _ in range(CHANCES))), ""))
+
+
+def parts(program: str = __file__) -> dict[str, str]:
+    """What ThreadSanitizer says of each part of a program that calls `main`; {} if it cannot run."""
+    asked, wanted = command(program)
+    tests = Path(__file__).parent
+    environment = {**os.environ, **wanted, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
+    if "unexpected memory mapping" in done.stderr:
+        return {}  # addresses are too random for it
+    found = done.stderr.split("== ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in found}
 
 
 if __name__ == "__main__":

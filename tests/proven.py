@@ -1,7 +1,8 @@
 """Writes down which kernels have passed all their tests on a device, after ``python -m pytest -m gpu``.
 
 ``minirnn/kernels/cuda/proven.json`` is that list: from it the scan is chosen, ``docs/gpu.md`` shows it.
-Nothing is written unless tests have passed on a device. conftest.py hands the hooks over to pytest.
+Nothing is written unless tests have passed on a device, nor into a package that is installed elsewhere:
+the list is part of the sources. conftest.py hands the hooks over to pytest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from helpers import ROOT
 
+import minirnn
 from minirnn.backend import get_backend
 from minirnn.kernels.cuda.module import PROVEN, digest
 
@@ -47,7 +49,8 @@ def pytest_sessionfinish(session: Any) -> None:
     config = session.config
     whole = config.option.markexpr == "gpu" and not any("::" in arg for arg in config.args)
     keys = [key for key, tests in needed.items() if tests <= passed]
-    if whole and keys and not hasattr(config, "workerinput"):
+    of_sources = Path(minirnn.__file__).parent == ROOT / "minirnn"
+    if whole and keys and of_sources and not hasattr(config, "workerinput"):
         from benchmarks.machine import this_run  # which few sessions of tests need
 
         run = this_run(config.option.commit)

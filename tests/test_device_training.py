@@ -157,3 +157,108 @@ def test_pictures_and_units(device):
     plot.text_by_unit(axes[1], "hello world!", h[:, 0])
     pyplot.close(figure)
     assert rank_units(h, {"even": np.arange(12) % 2})[0].feature == "even"
+
+
+class Uncounted:
+    """A scan whose own operations are left out of what is counted."""
+
+    def __init__(self, scan, launched):
+        self.scan, self.launched = scan, launched
+
+    def forward(self, *arguments):
+        return self._call(self.scan.forward, arguments)
+
+    def backward(self, *arguments):
+        return self._call(self.scan.backward, arguments)
+
+    def _call(self, function, arguments):
+        before = len(self.launched)
+        result = function(*arguments)
+        del self.launched[before:]
+        return result
+
+
+# What is launched besides the scan
+STEP = {
+    "network": 4,  # the tokens' copy; h and c before the first step, as one; the last ones
+    "output layer": 3,  # the copy of its input, the product, the bias
+    "loss": 18,
+    "zero_grad": 1,
+    "output layer backward": 5,  # two products, the sum for the bias, two additions
+    "network backward": 6,  # zeros; dh and dc of the start; dU, dW, db added to .grad
+    "clip_grad_norm": 10,
+    "Adam": 12,
+}
+OTHERS = {
+    "weighted loss": 28,
+    "mse": 6,
+    "weighted mse": 19,
+    "clip_grad_value": 1,
+    "SGD": 2,
+    "momentum": 4,
+    "Nesterov": 6,
+    "RMSprop": 9,
+    "Adagrad": 7,
+    "AdamW": 13,
+}
+
+
+def count_launches(stand_in, losses=mr, optimizers=OPTIMIZERS):
+    """How many kernels each part of a training step launches; nothing waits for the device."""
+    rng, options = np.random.default_rng(0), {"device": "cuda:1", "rng": 0}
+    model = mr.Model(rnn=mr.LSTM(5, 6, **options), out=mr.Linear(6, 4, **options))
+    model.rnn.scan = Uncounted(model.rnn.scan, stand_in.launched)
+    parameters = model.parameters()
+    optimizers = {name: make(parameters, 0.1) for name, make in optimizers.items()}
+    x, targets = (mr.to_device(rng.integers(0, 4, (7, 3)), "cuda:1") for _ in range(2))
+    pred = mr.to_device(rng.normal(size=(4, 3)).astype(np.float32), "cuda:1")
+    found = {}
+
+    def count(name, function, *arguments):
+        stand_in.launched.clear()
+        result = function(*arguments)
+        assert "index" not in stand_in.launched  # CuPy needs some ten for an array as an index
+        found[name] = len(stand_in.launched)
+        return result
+
+    stand_in.synchronised.clear()
+    ys, _, cache = count("network", model.rnn.forward, x)
+    scores, out_cache = count("output layer", model.out.forward, ys)
+    loss, dscores = count("loss", losses.softmax_cross_entropy, scores, targets)
+    count("zero_grad", optimizers["Adam"].zero_grad)
+    dys = count("output layer backward", model.out.backward, out_cache, dscores)
+    count("network backward", model.rnn.backward, cache, dys)
+    count("clip_grad_norm", mr.clip_grad_norm, parameters, 1.0)
+    count("weighted loss", losses.softmax_cross_entropy, scores, targets, targets)
+    count("mse", losses.mse, pred, pred)
+    count("weighted mse", losses.mse, pred, pred, targets[0])
+    count("clip_grad_value", mr.clip_grad_value, parameters, 1.0)
+    for name, optimizer in optimizers.items():
+        count(name, optimizer.step)
+    assert stand_in.synchronised == []
+    assert float(loss) > 0
+    assert stand_in.synchronised == ["float"]
+    return found
+
+
+def test_a_training_step_is_few_kernels_and_waits_for_nothing(stand_in):
+    assert count_launches(stand_in) == STEP | OTHERS
+
+
+@pytest.mark.parametrize("target", [-1, 5])
+@pytest.mark.parametrize("weight", [0, 1])
+def test_a_target_that_does_not_exist_is_infinitely_unlikely(target, weight, device):
+    scores, targets = np.zeros((4, 5, 3)), np.zeros((4, 3), int)
+    targets[2, 1] = target
+    weights = np.where(targets == target, weight, 1)
+    given = [mr.to_device(a, device) for a in (scores, targets, weights)]
+    loss, dscores = mr.softmax_cross_entropy(*given)
+    assert float(loss) == (np.inf if weight else pytest.approx(np.log(5)))
+    assert np.isfinite(mr.to_host(dscores)).all()
+
+
+def test_infinite_gradients_become_nan(device):
+    layer = mr.Linear(2, 2, device=device, rng=0)
+    layer.parameters()[0].grad = np.array([[np.inf, 1], [2, 3]])
+    assert float(mr.clip_grad_norm(layer.parameters(), 1.0)) == np.inf
+    assert all(np.isnan(mr.to_host(g)).all() for g in grads(layer))

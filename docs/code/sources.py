@@ -27,6 +27,7 @@ INCLUDED = {  # files outside docs/, and the pages that include them
     "README.md": "readme.md",
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "gallery.md",
+    "benchmarks/laboratory/README.md": "laboratory.md",
 }
 LANGUAGES = {
     ".py": "python",

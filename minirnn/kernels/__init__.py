@@ -65,7 +65,7 @@ def choose(
     if (scan == "numba" or by_default) and not _obstacle("numba", cell, backend):
         compile_ahead(dtype)  # here, so that what it fails for is an obstacle to what follows
     if scan != "auto":
-        obstacle = _obstacle(scan, cell, backend, dtype, H, precision)
+        obstacle = _obstacle(scan, cell, backend, dtype, H)
         if obstacle:
             raise ValueError(f"scan: {scan!r} cannot run here: {obstacle}")
         return _scan(scan, cell, backend, precision), f'because scan="{scan}" was asked for'
@@ -101,7 +101,7 @@ def _on_device(
     """The fastest scan that can run and has passed its tests on a device; otherwise the generic one."""
     reasons: list[str] = []
     for name in ("persistent", "fused"):
-        obstacle = _obstacle(name, cell, backend, dtype, H, precision)
+        obstacle = _obstacle(name, cell, backend, dtype, H)
         proof = last_pass(title(name, precision), cell.name)
         if proof is not None and not obstacle:
             passed = f"it passed its tests on {proof['device']}, {proof['date']}, {proof['commit']}"
@@ -115,14 +115,7 @@ def _on_device(
     return _scan("generic", cell, backend, precision), "; ".join(reasons)
 
 
-def _obstacle(
-    scan: str,
-    cell: Cell,
-    backend: Backend,
-    dtype: Any = np.float32,
-    H: int = 1,
-    precision: str | None = None,
-) -> str:
+def _obstacle(scan: str, cell: Cell, backend: Backend, dtype: Any = np.float32, H: int = 1) -> str:
     """Why a scan cannot run a cell on a device; empty if it can."""
     if scan == "generic":
         return ""
@@ -134,7 +127,7 @@ def _obstacle(
             return f"{cell.name} has no CUDA kernels in minirnn/kernels"
         if scan == "fused":
             return ""
-        return too_large(cell, H, dtype, _limits(backend), precision)
+        return too_large(cell, H, dtype, _limits(backend))
     if not on_host:
         return f"{place}, and it runs on the host"
     if scan == "numpy":
@@ -151,21 +144,16 @@ def _limits(backend: Backend) -> Limits:
 
 
 def _scan(name: str, cell: Cell, backend: Backend, precision: str | None = None) -> Scan:
+    """The scan of that name; what it leaves to cuBLAS is multiplied in `precision`, if there is one."""
     if precision:
-        return InPrecision(_alone(name, cell, backend, precision), backend, precision)
-    return _alone(name, cell, backend, precision)
-
-
-def _alone(name: str, cell: Cell, backend: Backend, precision: str | None) -> Scan:
-    """The scan itself: what it leaves to cuBLAS is multiplied as cuBLAS is told."""
+        return InPrecision(_scan(name, cell, backend), backend, precision)
     if name == "generic":
         return GenericScan()
     if name == "fused":
         return FusedScan(cell, backend.xp.RawModule)
     if name == "persistent":
         occupancy = backend.xp.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
-        limits = _limits(backend)
-        return PersistentScan(cell, backend.xp.RawModule, limits, occupancy, precision)
+        return PersistentScan(cell, backend.xp.RawModule, _limits(backend), occupancy)
     in_place = NumpyScan(_NUMPY_STEPS[type(cell)](cell))
     if name == "numpy":
         return ThreadedScan(in_place)

@@ -8,20 +8,16 @@ import numpy as np
 
 from .. import checks
 from ..backend import Array, Draws, array_module, on_its_device
-from ..kernels.cuda import dropout
 from .stateless import LayerCache, StatelessLayer, like
 
 
 def dropout_mask(random: np.random.Generator, p: float, like: Array) -> Array:
     """0 with probability `p`, else 1/(1-p), in the shape, dtype and module of `like`.
 
-    On every device from the numbers that `random` has next, so that a seed drops the same elements.
+    The numbers are NumPy's on every device, so that a seed drops the same elements.
     """
-    xp, dtype = array_module(like), like.real.dtype
-    if xp is not np and dropout.can_draw(random, dtype):
-        return dropout.draw(xp, random, p, like.shape, dtype)
     keep = random.random(like.shape, np.float32) >= p
-    return xp.asarray(keep).astype(dtype) / (1 - p)
+    return array_module(like).asarray(keep).astype(like.real.dtype) / (1 - p)
 
 
 class Dropout(StatelessLayer):

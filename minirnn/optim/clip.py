@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import checks
 from ..backend import Array, array_module, backend_of, on_its_device
-from ..kernels.cuda.elementwise import one_kernel
 from ..parameter import Parameter, check_parameters
 from .stretches import PIECE, blocks, stretches
 
@@ -56,7 +55,9 @@ def _clip_grad_norm(trained: Sequence[Parameter], max_norm: float, must_be_finit
             f"parameters: the gradients of {', '.join(bad) or 'all'} have a norm of {norm}, want finite "
             "numbers; none was scaled"
         )
-    scale = _scale(norm, max_norm, math.inf, math.nan).astype(trained[0].dtype)
+    usable = xp.where(norm < math.inf, norm, math.nan)
+    scale = xp.minimum(max_norm, usable) / xp.maximum(usable, np.finfo(float).tiny)
+    scale = scale.astype(trained[0].dtype)
     for s in found:
         s.grad[...] *= scale
     return norm
@@ -68,14 +69,6 @@ def _sum_of_squares(g: Array) -> Any:
     doubles = (g[block].astype(float) for block in blocks(g, slice(0, g.size), PIECE))
     first, *rest = [vdot(double, double) for double in doubles]
     return sum(rest, first)
-
-
-@one_kernel
-def _scale(norm: Array, max_norm: float, inf: float, nan: float) -> Array:
-    """What all gradients are multiplied by; NaN if the norm is infinite or NaN."""
-    xp = array_module(norm)
-    usable = xp.where(norm < inf, norm, nan)
-    return xp.minimum(max_norm, usable) / xp.maximum(usable, np.finfo(float).tiny)
 
 
 def clip_grad_value(parameters: Sequence[Parameter], max_value: float) -> None:

@@ -3,9 +3,8 @@
 An optimizer's state lies in long arrays like the parameters themselves (see ``parameter.py``), so an
 update is a handful of operations on whatever stretches of memory the parameters occupy: one stretch for
 all of a `Model`. The equations are in ``rules.py``, and every operation is in place. On the host they
-see a block at a time, short enough to stay in the cache from one operation to the next; on a device they
-can be one kernel (see ``kernels/elementwise.py``). By name, for saving, the state comes from
-``state_dict``.
+see a block at a time, short enough to stay in the cache from one operation to the next. By name, for
+saving, the state comes from ``state_dict``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from typing import Any
 
 from .. import checks
 from ..backend import Array, array_module
-from ..kernels.cuda.elementwise import one_kernel
 from ..parameter import Layer, Parameter
 from .optimizer import Optimizer
 from .schedules import Schedule
@@ -54,7 +53,6 @@ class SGD(Optimizer):
         return rate, self.momentum or None, self.momentum if self.nesterov else None
 
     @staticmethod
-    @one_kernel
     def _update(
         p: Array, g: Array, work: Array, rate: float,
         momentum: float | None, ahead: float | None, v: Array = None,
@@ -100,7 +98,6 @@ class RMSprop(Optimizer):
         return rate, self.eps, self.decay, 1 - self.decay
 
     @staticmethod
-    @one_kernel
     def _update(
         p: Array, g: Array, work: Array, rate: float, eps: float, keep: float, add: float, s: Array
     ) -> None:
@@ -134,7 +131,6 @@ class Adagrad(Optimizer):
         return rate, self.eps
 
     @staticmethod
-    @one_kernel
     def _update(p: Array, g: Array, work: Array, rate: float, eps: float, s: Array) -> None:
         work = array_module(g).multiply(g, g, out=work)
         s += work
@@ -183,7 +179,6 @@ class Adam(Optimizer):
         return rate, self.eps * root, beta1, 1 - beta1, beta2, 1 - beta2
 
     @staticmethod
-    @one_kernel
     def _update(
         p: Array, g: Array, work: Array, rate: float, eps: float,
         beta1: float, add1: float, beta2: float, add2: float, m: Array, v: Array,
@@ -225,7 +220,6 @@ class AdamW(Adam):
         return 1 - rate * self.weight_decay, *super()._numbers(rate, t)
 
     @staticmethod
-    @one_kernel
     def _update(p: Array, g: Array, work: Array, keep: float, *adam: Any) -> None:
         p *= keep
         Adam._update(p, g, work, *adam)

@@ -20,39 +20,33 @@ FILES = {  # that the kernels of a name are made of besides this one, with what 
     "fused": ("fused/fused.cu", "fused/scan.py", "cublas.py"),
     "persistent": (
         "persistent/shared.cu",
-        "persistent/registers.cu",
         "persistent/scan.py",
         "persistent/plan.py",
-        "persistent/register_plan.py",
         "persistent/limits.py",
         "fused/scan.py",
         "cublas.py",
     ),
-    "elementwise": (
-        "elementwise.py",
-        "../../losses.py",
-        "../../optim/clip.py",
-        "../../optim/rules.py",
-    ),
-    "dropout": ("dropout.cu", "dropout.py"),
 }
 IN_PRECISION = ("../in_precision.py", "../../backend.py")  # what those of a precision have, too
-PROVEN = Path(__file__).with_name("proven.json")  # what passed its tests on a device
+FOLDER = Path(__file__).parent
+PROVEN = FOLDER / "proven.json"  # what passed its tests on a device
 
 # (the grid, the threads of a block, the arguments): launches the kernel on the current device
 Kernel: TypeAlias = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], Any]
 
 
 @cache
-def source(name: str) -> str:
+def source(name: str, first: Path | None = None, beside: Path = FOLDER) -> str:
     """The text of a file of kernels, with what it includes in place.
 
-    CuPy keeps what it has compiled on disk, by the text that it is given: it would not notice a change
-    in a file that is merely included.
+    A file is looked for in the folder `first`, by its last name, then from the folder of the one that
+    includes it, then from this one. CuPy keeps what it has compiled on disk, by the text that it is
+    given: it would not notice a change in a file that is merely included.
     """
-    path = Path(__file__).parent / name
+    places = *([first / Path(name).name] if first else []), beside / name, FOLDER / name
+    path = next(place for place in places if place.is_file())
     text = path.read_text(encoding="utf-8")
-    return re.sub(r'#include "(.*)"\n', lambda found: source(str(path.parent / found[1])), text)
+    return re.sub(r'#include "(.*)"\n', lambda found: source(found[1], first, path.parent), text)
 
 
 def title(scan: str, precision: str | None) -> str:
@@ -69,29 +63,35 @@ def digest(name: str) -> str:
 
 
 @cache  # (a dtype takes its time to say its name)
-def options(dtype: Any, act: str = "tanh", precision: str | None = None) -> tuple[str, ...]:
+def options(dtype: Any, act: str = "tanh") -> tuple[str, ...]:
     """What the compiler is told, for float32 or float64, and for a cell's nonlinearity."""
-    told = f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}", f"-DACT={ACTS[act]}"
-    return (*told, "-DTF32") if precision else told
+    return f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}", f"-DACT={ACTS[act]}"
 
 
 @cache
-def module(raw_module: Any, name: str, told: tuple[str, ...], cooperative: bool) -> Any:
+def module(
+    raw_module: Any,
+    name: str,
+    told: tuple[str, ...],
+    cooperative: bool,
+    first: Path | None = None,
+) -> Any:
     """All kernels of the file `name`; CuPy compiles them at their first use on each device.
 
     `raw_module` is ``cupy.RawModule``, or what stands in for it; `told` is what `options` gives;
-    `cooperative` is for kernels whose blocks wait for each other.
+    `cooperative` is for kernels whose blocks wait for each other; `first` is what `source` takes.
     """
     launch = {"enable_cooperative_groups": True} if cooperative else {}
-    return raw_module(code=source(name), options=told, **launch)
+    return raw_module(code=source(name, first), options=told, **launch)
 
 
 @cache
 def kernel(
-    raw_module: Any, name: str, told: tuple[str, ...], cooperative: bool, function: str
-) -> Kernel:
-    """One of them."""
-    found: Kernel = module(raw_module, name, told, cooperative).get_function(function)
+    raw_module: Any, function: str, name: str, told: tuple[str, ...], cooperative: bool,
+    first: Path | None = None,
+) -> Kernel:  # fmt: skip
+    """One of them, by its name."""
+    found: Kernel = module(raw_module, name, told, cooperative, first).get_function(function)
     return found
 
 

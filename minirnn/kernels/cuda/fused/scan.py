@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +92,7 @@ class FusedScan:
     """
 
     name = "fused"
-    precision: str | None = None  # of products within kernels, of which there are none here
+    folder: Path | None = None  # where the text of kernels is looked for first
 
     def __init__(self, cell: Cell, raw_module: Any) -> None:
         self.layout = LAYOUTS[type(cell)]
@@ -102,8 +103,8 @@ class FusedScan:
         self, direction: str, dtype: Any, file: str = "fused/fused.cu", cooperative: bool = False
     ) -> Kernel:
         function = f"{self.layout.kernels}_{direction}"
-        told = options(dtype, self.act, self.precision)
-        return kernel(self.raw_module, file, told, cooperative, function)
+        told = options(dtype, self.act)
+        return kernel(self.raw_module, function, file, told, cooperative, self.folder)
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None

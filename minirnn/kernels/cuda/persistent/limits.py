@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 THREADS = 256  # of a block, as the kernels are compiled for
-REGISTERS = 192  # of a thread for weights, at most
 
 
 class Limits(NamedTuple):
@@ -14,7 +13,6 @@ class Limits(NamedTuple):
     multiprocessors: int
     shared_memory: int  # bytes, of one block at most
     threads: int = THREADS
-    registers: int = REGISTERS  # 4 bytes each
     cooperative: bool = True  # whether blocks can wait for each other
 
 

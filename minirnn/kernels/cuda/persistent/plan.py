@@ -1,9 +1,8 @@
 """How the persistent kernels divide their work on a device, and what does not fit on it.
 
 The letters are those of `Problem` in ``problem.cuh``. W has to be in the shared memory of a group of
-blocks, one block to a multiprocessor, with something left for what it is multiplied by; or in the
-registers of one block, see ``register_plan.py``. Of the divisions that fit, the one with the fewest
-cycles by a rough count is taken.
+blocks, one block to a multiprocessor, with something left for what it is multiplied by. Of the
+divisions that fit, the one with the fewest cycles by a rough count is taken.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from itertools import product
 from typing import NamedTuple
 
 from .limits import Limits, up
-from .register_plan import RegisterPlan, in_registers
 
 SLICES = 16, 8, 4, 2, 1  # at most: there are as many sums to add up
 CHUNK = 32  # rows of h in shared memory at a time, at least
@@ -30,28 +28,29 @@ ADD = 6  # one sum from shared memory, by all threads
 
 
 class Grain(NamedTuple):
-    """What is multiplied at a time; see ``products.cuh`` and ``products_tf32.cuh``."""
+    """What is multiplied at a time; see ``products.cuh``."""
 
-    threads: int  # that do it together
     rows: int
     columns: int
-    deep: int  # numbers to a sum, forward
-    back_deep: int  # and backward
+    deep: int = 4  # numbers to a sum, forward
+    back_deep: int = 1  # and backward
+    threads: int = 1  # that do it together
 
     def cycles(self, warps: int) -> float:
         """Of one turn, `deep` long, of so many warps.
 
         They share loads from shared memory, 128 bytes a cycle; there are four that multiply at a time.
         """
-        if self.threads == 1:
-            loads, products = self.rows + self.columns, self.deep * self.rows * self.columns
-            return max(self.deep * loads * warps, -(-warps // 4) * products + TURN)
-        beside = self.columns // 8
-        return max((4 + 2 * beside) * warps, -(-warps // 4) * (8 + 6 * beside), TURN)
+        loads, products = self.rows + self.columns, self.deep * self.rows * self.columns
+        return max(self.deep * loads * warps, -(-warps // 4) * products + TURN)
+
+    def pitches(self, H: int, across: int) -> tuple[int, int, int]:
+        """How far rows of W, h and d are apart: those read together begin in different banks."""
+        depth = up(H, 4)
+        return depth + 4 * (depth // 4 % 2 == 0), across, across
 
 
-BY_THREADS = Grain(1, 4, 1, 4, 1), Grain(1, 4, 4, 4, 1), Grain(1, 8, 8, 4, 1)
-ON_TENSOR_CORES = tuple(Grain(32, 16, columns, 8, 8) for columns in (8, 16, 32))
+BY_THREADS: tuple[Grain, ...] = Grain(4, 1), Grain(4, 4), Grain(8, 8)
 
 
 class Plan(NamedTuple):
@@ -69,11 +68,6 @@ class Plan(NamedTuple):
     slices: int
     back_slices: int
     readers: int
-
-    @property
-    def file(self) -> str:
-        """The kernels."""
-        return "persistent/shared.cu"
 
     def in_words(self, N: int) -> str:
         """The same for who asks."""
@@ -93,12 +87,15 @@ class Plan(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def divide(
-    gates: int, H: int, N: int, itemsize: int, limits: Limits, tf32: bool = False
-) -> Plan | RegisterPlan | None:
+    gates: int,
+    H: int,
+    N: int,
+    itemsize: int,
+    limits: Limits,
+    grains: tuple[Grain, ...] = BY_THREADS,
+) -> Plan | None:
     """Return the plan for `gates` blocks of H rows of W and N sequences; None if W does not fit."""
-    grains = ON_TENSOR_CORES if tf32 else BY_THREADS
-    best: Plan | RegisterPlan | None
-    fewest, best = in_registers(gates, H, N, itemsize, limits) or (float("inf"), None)
+    best, fewest = None, float("inf")
     for blocks in range(1, min(H, limits.multiprocessors) + 1):
         if -(-H // -(-H // blocks)) < blocks:
             continue  # fewer do, with no more units each
@@ -137,14 +134,8 @@ def layout(
     across = up(columns, grain.columns)
     if across > limits.threads:
         return None
-    # Rows that are read together begin in different banks
-    if grain.threads == 1:
-        depth = up(H, 4)
-        pitch, h_pitch, d_pitch = depth + 4 * (depth // 4 % 2 == 0), across, across
-    else:
-        depth = up(H, 8)
-        pitch, h_pitch, d_pitch = up(H, 16) + 4, across + 8 * (across // 8 % 2 == 0), across + 4
-    units = -(-H // blocks)
+    pitch, h_pitch, d_pitch = grain.pitches(H, across)
+    units, depth = -(-H // blocks), up(H, grain.deep)
     rows, workers, wide = gates * units, limits.threads // grain.threads, across // grain.columns
     slices = min(workers // (-(-rows // grain.rows) * wide), depth // grain.deep, most)
     back_slices = min(workers // (-(-H // grain.rows) * wide), -(-rows // grain.back_deep), most)

@@ -15,7 +15,7 @@ struct Problem
     int blocks;        // in a group: block k has units k H / blocks to (k + 1) H / blocks
     int columns;       // sequences of a group, at most
     int across;        // the same with padding, a multiple of `tile`
-    int tile;          // columns of a product that a thread makes: 1, 4 or 8; with TF32 a warp: 8, 16 or 32
+    int tile;          // columns of a product that a thread makes: 1, 4 or 8
     int pitch;         // from one row of W to the next in shared memory, a multiple of 4
     int h_pitch;       // the same of h and sums, forward
     int d_pitch;       // and of d, backward

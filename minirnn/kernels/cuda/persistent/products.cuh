@@ -1,5 +1,4 @@
-// The products of the persistent kernels, a few numbers by each thread; products_tf32.cuh has the same on
-// tensor cores.
+// The products of the persistent kernels, a few numbers by each thread.
 //
 // A thread makes a tile of ROWS rows by RUNS runs of WIDE columns: what it loads of one factor serves all that it
 // loads of the other. Its rows, and its runs, are as far apart as there are tiles, so that neighbouring threads

@@ -1,9 +1,8 @@
 """The loop over time on a CUDA device as one kernel: W stays on chip from the first step to the last.
 
-What comes before and after the loop, and what is kept, is as in ``fused/scan.py``. There are two sets of
-kernels. Those in ``registers.cu`` have all of W in each block; in those in ``shared.cu``,
-blocks share it, and sequences that do not fit beside W at once take more than one launch. Which of them
-run, and how they divide their work, is in ``persistent/plan.py`` and ``register_plan.py``.
+What comes before and after the loop, and what is kept, is as in ``fused/scan.py``. Blocks share W, and
+sequences that do not fit beside it at once take more than one launch. How the kernels divide their work
+is in ``plan.py``.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from ....cells import Arrays, Cell
 from ..fused.scan import FusedSaved, FusedScan, by_name, gradients_by_name, strides
 from ..module import address, by_value
 from .limits import Limits
-from .plan import Plan, divide
-from .register_plan import RegisterPlan
+from .plan import BY_THREADS, Plan, divide
 
 LINE = 32  # counts in a line of the cache, as in shared.cu
 
@@ -48,12 +46,12 @@ PROBLEM = np.dtype(
 )
 
 
-def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits, precision: str | None = None) -> str:
+def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits) -> str:
     """Why the kernels cannot run a cell of that size on a device; empty if they can."""
     dtype, gates = np.dtype(dtype), len(cell.gates)
     if not limits.cooperative:
         return "blocks cannot wait for each other on the device: that takes compute capability 7.0"
-    if divide(gates, H, 1, dtype.itemsize, limits, precision == "tf32"):
+    if divide(gates, H, 1, dtype.itemsize, limits):
         return ""
     megabytes, each = gates * H * H * dtype.itemsize / 2**20, limits.shared_memory // 1024
     return (
@@ -71,21 +69,13 @@ class PersistentScan(FusedScan):
         raw_module: ``cupy.RawModule``, or what stands in for it.
         limits: of the device.
         occupancy: ``cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor``, or a stand-in.
-        precision: of the products W h and Wᵀ da: None for that of the numbers, or ``"tf32"``.
     """
 
     name = "persistent"
+    grains = BY_THREADS  # what its products may be cut into
 
-    def __init__(
-        self,
-        cell: Cell,
-        raw_module: Any,
-        limits: Limits,
-        occupancy: Occupancy,
-        precision: str | None = None,
-    ) -> None:
+    def __init__(self, cell: Cell, raw_module: Any, limits: Limits, occupancy: Occupancy) -> None:
         super().__init__(cell, raw_module)
-        self.precision = precision
         self.cell = cell
         self.limits = limits
         self.occupancy = occupancy
@@ -117,28 +107,18 @@ class PersistentScan(FusedScan):
         """See `Planning.plan`."""
         return self._plan(W, x.shape[-1]).in_words(x.shape[-1])
 
-    def _plan(self, W: Array, N: int) -> Plan | RegisterPlan:
+    def _plan(self, W: Array, N: int) -> Plan:
         """How the work is divided for N sequences.
 
         Raises:
             RuntimeError: W does not fit on the device.
         """
-        H, precision = W.shape[1], self.precision
-        sizes = len(self.cell.gates), H, max(1, N), W.dtype.itemsize
-        plan = divide(*sizes, self.limits, precision == "tf32")
+        sizes = len(self.cell.gates), W.shape[1], max(1, N), W.dtype.itemsize
+        plan = divide(*sizes, self.limits, self.grains)
         if plan is None:
-            what = obstacle(self.cell, H, W.dtype, self.limits, precision)
+            what = obstacle(self.cell, W.shape[1], W.dtype, self.limits)
             raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
         return plan
-
-    def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
-        """The same room, (rows, T, N); neighbouring threads find their numbers side by side in it.
-
-        Where each block has one or two sequences, these are the numbers of neighbouring units.
-        """
-        if isinstance(self._plan(W, N), Plan):
-            return super()._empty(W, rows, T, N)
-        return array_module(W).empty((T, N, rows), W.dtype).transpose(2, 0, 1)
 
     def _launch(self, direction: str, given: dict[str, Any]) -> None:
         """Run all steps with what is given for `Problem`, by name.
@@ -151,30 +131,34 @@ class PersistentScan(FusedScan):
             return
         xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, len(self.cell.gates)
         plan = self._plan(W, N)
-        cooperative = isinstance(plan, Plan)  # whether blocks wait for each other
-        kernel: Any = self._kernel(direction, dtype, plan.file, cooperative)
+        kernel: Any = self._kernel(direction, dtype, "persistent/shared.cu", cooperative=True)
         shared = plan.shared_memory(gates, H, dtype.itemsize)
         # Not what this launch needs: other threads may be launching the same kernel
         kernel.max_dynamic_shared_size_bytes = limits.shared_memory
+        each = self.occupancy(kernel.kernel.ptr, limits.threads, shared)
+        if plan.blocks * plan.groups > each * limits.multiprocessors:
+            raise RuntimeError(
+                f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device "
+                f"together, and it holds {each} on each of {limits.multiprocessors} multiprocessors"
+            )
         at_once = plan.groups * plan.columns
         firsts = range(0, N, at_once)
-        counts: Any = [None] * len(firsts)
-        if isinstance(plan, Plan):
-            each = self.occupancy(kernel.kernel.ptr, limits.threads, shared)
-            if plan.blocks * plan.groups > each * limits.multiprocessors:
-                raise RuntimeError(
-                    f"scan: {self.name!r} wants {plan.blocks * plan.groups} blocks on the device "
-                    f"together, and it holds {each} on each of {limits.multiprocessors} multiprocessors"
-                )
-            parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
-            given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
-            counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
+        counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
+        parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
+        given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
         given |= plan._asdict()
-        given |= {"T": T, "H": H, "N": N, "units": strides(given["h_before"])}
         for first, given["counts"] in zip(firsts, counts, strict=True):
             given["first"], given["count"] = first, min(N - first, at_once)
             groups = -(-given["count"] // plan.columns)
-            arrays = [address(xp, given.get(name)) for name in _ARRAYS]
-            numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STRIDES)]
-            problem = by_value(np.array([(*numbers, *arrays)], PROBLEM))
-            kernel((groups * plan.blocks,), (limits.threads,), (problem,), shared_mem=shared)
+            grid = (groups * plan.blocks,)
+            kernel(grid, (limits.threads,), (problem(given),), shared_mem=shared)
+
+
+def problem(given: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """`Problem`, of what is given by name; what is not is 0."""
+    before = given["h_before"]
+    (H, T, N), xp = before.shape, array_module(before)
+    given = {"T": T, "H": H, "N": N, "units": strides(before), **given}
+    numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STRIDES)]
+    arrays = [address(xp, given.get(name)) for name in _ARRAYS]
+    return by_value(np.array([(*numbers, *arrays)], PROBLEM))

@@ -16,9 +16,8 @@
 // divided (`Problem`), and sees to it that all blocks are on the device together, or they would wait forever.
 // An array of one step is (rows, N), one of all steps (rows, T, N), as in fused.cu.
 //
-// The compiler is told NUMBER, float or double, and ACT, Tanh or Relu; and TF32, if tensor cores are to make the
-// products. A compiler of plain C++ takes this file, too, with what stands in for a device: so it is tested on
-// machines without one.
+// The compiler is told NUMBER, float or double, and ACT, Tanh or Relu. A compiler of plain C++ takes this file,
+// too, with what stands in for a device: so it is tested on machines without one.
 
 #include "problem.cuh"
 #include "../runs.cuh"
@@ -75,8 +74,8 @@ static __device__ Place place(const Problem &p, const Share &my, int t, int row)
     return place(p, t, my.unit + row, my.sequence + my.column);
 }
 
-// What a thread, or with TF32 a warp, makes at a time of a product: a tile of p.tile columns and some rows, in one
-// slice. `down` tiles are below one another. Divisions are slow, so the first is found before the loop over time.
+// What a thread makes at a time of a product: a tile of p.tile columns and some rows, in one slice. `down` tiles are
+// below one another. Divisions are slow, so the first is found before the loop over time.
 struct Job
 {
     int slice, tile, column;  // `tile` of those below one another; and its first column
@@ -89,11 +88,7 @@ struct Job
 };
 
 #include "exchange.cuh"
-#ifdef TF32
-#include "products_tf32.cuh"
-#else
 #include "products.cuh"
-#endif
 #include "step.cuh"
 
 // Say that this block is here: the others of its group may read what it has written.

@@ -1,18 +1,20 @@
-"""How the persistent kernels divide their work that keep W in registers, and what does not fit.
+"""How the kernels of ``registers.cu`` divide their work, and what does not fit.
 
 W has to be in the registers and the shared memory of one block, which then has its sequences for itself.
-The letters are those of `Problem` in ``problem.cuh``, the kernels in ``registers.cu``.
+The letters are those of `Problem` in ``problem.cuh``.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from .limits import Limits, up
+from minirnn.kernels.cuda.persistent.limits import Limits, up
 
 COLUMNS = 1, 2  # sequences of a block
 GROUP = 4  # runs at a time, of four columns each
 SLICES = 16  # at most: there are as many sums to add up
+REGISTERS = 192  # of a thread for weights, 4 bytes each, at most; a thread can have 255
 
 # Cycles of a multiprocessor, as in persistent/plan.py.
 BEGIN = 130  # a product: two barriers, the first load, and sums to shared memory
@@ -28,21 +30,12 @@ class RegisterPlan(NamedTuple):
     d_pitch: int
     slices: int
     back_slices: int
-    bytes: int  # of shared memory
+    bytes: int  # of shared memory, forward or backward
     blocks: int = 1  # in a group: none waits for another one
-
-    @property
-    def file(self) -> str:
-        """The kernels."""
-        return "persistent/registers.cu"
 
     def in_words(self, N: int) -> str:
         """The same for who asks."""
         return f"W fits into one block; blocks: {self.groups}, sequences of each: {self.columns}"
-
-    def shared_memory(self, gates: int, H: int, itemsize: int) -> int:
-        """Bytes that a block needs, forward or backward."""
-        return self.bytes
 
 
 class Product(NamedTuple):
@@ -73,15 +66,15 @@ class Product(NamedTuple):
         kept = registers * 4 // (4 * self.tall * itemsize) // GROUP * GROUP
         return max(0, self.runs - kept)
 
-    def shared_memory(self, together: int, itemsize: int, limits: Limits) -> int:
+    def shared_memory(self, together: int, itemsize: int, registers: int) -> int:
         """Bytes of a block for x of so many sequences, for sums, and for what is not in registers."""
         x, sums = together * self.pitch, up(self.slices * self.rows * together, 4)
-        more = 4 * self.tall * self.more(itemsize, limits.registers)
+        more = 4 * self.tall * self.more(itemsize, registers)
         return itemsize * (x + sums + more * self.threads)
 
-    def cycles(self, together: int, itemsize: int, limits: Limits) -> int:
+    def cycles(self, together: int, itemsize: int, limits: Limits, registers: int) -> int:
         """Until all sums are added up; 128 bytes a cycle are loaded, and four warps multiply."""
-        more = self.more(itemsize, limits.registers)
+        more = self.more(itemsize, registers)
         warps = -(-self.threads // 32)
         loads = warps * 4 * (together * self.runs + self.tall * more)
         products = -(-warps // 4) * self.runs * (4 * self.tall + 2) * together
@@ -95,34 +88,39 @@ def matrices(gates: int, H: int) -> tuple[Product, Product]:
 
 
 def layout(
-    forward: Product, backward: Product, N: int, together: int, itemsize: int, limits: Limits
+    forward: Product, backward: Product, N: int, together: int, itemsize: int, registers: int
 ) -> RegisterPlan:
     """The plan of such products for N sequences, so many of them in a block."""
-    sizes = [product.shared_memory(together, itemsize, limits) for product in (forward, backward)]
+    sizes = [
+        product.shared_memory(together, itemsize, registers) for product in (forward, backward)
+    ]
     pitches, slices = (forward.pitch, backward.pitch), (forward.slices, backward.slices)
     return RegisterPlan(-(-N // together), together, *pitches, *slices, max(sizes))
 
 
+@lru_cache(maxsize=1024)
 def in_registers(
-    gates: int, H: int, N: int, itemsize: int, limits: Limits
-) -> tuple[int, RegisterPlan] | None:
-    """How many cycles a step takes at least, and the plan for that; None if W does not fit."""
-    found = []
+    gates: int, H: int, N: int, itemsize: int, limits: Limits, registers: int = REGISTERS
+) -> RegisterPlan | None:
+    """The plan of the fewest cycles for `gates` blocks of H rows of W; None if W does not fit."""
+    given, found = (itemsize, limits, registers), []
     for together in COLUMNS:
-        cut = (_divided(product, together, itemsize, limits) for product in matrices(gates, H))
+        cut = [_divided(product, together, *given) for product in matrices(gates, H)]
         forward, backward = cut
         if forward is None or backward is None:
             continue
-        plan = layout(forward, backward, N, together, itemsize, limits)
+        plan = layout(forward, backward, N, together, itemsize, registers)
         rounds = -(-plan.groups // limits.multiprocessors)
-        cycles = [product.cycles(together, itemsize, limits) for product in (forward, backward)]
-        found.append((rounds * sum(cycles), plan))
-    return min(found, default=None)
+        cycles = sum(product.cycles(together, *given) for product in (forward, backward))
+        found.append((rounds * cycles, plan))
+    return min(found)[1] if found else None
 
 
-def _divided(product: Product, together: int, itemsize: int, limits: Limits) -> Product | None:
+def _divided(
+    product: Product, together: int, itemsize: int, limits: Limits, registers: int
+) -> Product | None:
     """The product in as many slices as are the fastest, of those that fit."""
     most, room = limits.threads // product.threads, limits.shared_memory
     cut = [product._replace(slices=slices) for slices in range(1, min(most, SLICES) + 1)]
-    fit = [p for p in cut if p.shared_memory(together, itemsize, limits) <= room]
-    return min(fit, key=lambda p: p.cycles(together, itemsize, limits), default=None)
+    fit = [p for p in cut if p.shared_memory(together, itemsize, registers) <= room]
+    return min(fit, key=lambda p: p.cycles(together, itemsize, limits, registers), default=None)

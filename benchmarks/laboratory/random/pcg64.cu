@@ -1,4 +1,4 @@
-// A mask of dropout in one kernel, from the bits that NumPy's generator has next.
+// Random numbers in one kernel, the float32 that NumPy's generator has next.
 //
 // That generator is PCG64: O'Neill 2014, "PCG: A Family of Simple Fast Space-Efficient Statistically Good
 // Algorithms for Random Number Generation", HMC-CS-2014-0905, the member PCG XSL RR 128/64. Its state s has
@@ -15,9 +15,7 @@
 // A float32 of NumPy's takes half of an output, the low half first, and is its upper 24 bits times 2^-24.
 // A half that was left over by whoever drew before comes first.
 //
-// dropout.py launches this and makes what it is given. The compiler is told NUMBER, float or double.
-
-typedef NUMBER number;
+// __init__.py launches this and makes what it is given.
 
 #define LEVELS 16  // there are up to 2^LEVELS threads
 
@@ -35,9 +33,7 @@ struct Draw
 {
     Word state;               // before the first output
     Jump jumps[LEVELS + 1];   // over 1, 2, 4, ... outputs
-    long long size;           // of the mask
-    double kept;              // 1 / (1 - p), what is kept is multiplied by
-    unsigned dropped;         // of 2^24 numbers that a half can be, how many are below p
+    long long size;           // numbers to draw
     unsigned has_half, half;  // whether one was left over, and which
 };
 
@@ -59,25 +55,25 @@ static __device__ unsigned long long output(const Word &s)
     return x >> right | x << (-right & 63);
 }
 
-static __device__ number masked(const Draw &draw, unsigned half)
+static __device__ float in_unit_interval(unsigned half)
 {
-    return half >> 8 < draw.dropped ? number(0) : number(draw.kept);
+    return (half >> 8) * (1.0f / 16777216.0f);
 }
 
 // A thread has the output of its own number and every 2^LEVELS-th one after it: neighbours write beside
 // each other.
-extern "C" __global__ void dropout_mask(Draw draw, number *mask)
+extern "C" __global__ void pcg64_floats(Draw draw, float *to)
 {
     unsigned thread = blockIdx.x * blockDim.x + threadIdx.x;
-    if (thread == 0 && draw.has_half) mask[0] = masked(draw, draw.half);
+    if (thread == 0 && draw.has_half) to[0] = in_unit_interval(draw.half);
     Word s = jumped(draw.jumps[0], draw.state);
     for (int k = 0; k < LEVELS; k++)
         if (thread >> k & 1) s = jumped(draw.jumps[k], s);
     for (long long i = draw.has_half + 2LL * thread; i < draw.size; i += 2LL << LEVELS)
     {
         unsigned long long bits = output(s);
-        mask[i] = masked(draw, (unsigned)bits);
-        if (i + 1 < draw.size) mask[i + 1] = masked(draw, (unsigned)(bits >> 32));
+        to[i] = in_unit_interval((unsigned)bits);
+        if (i + 1 < draw.size) to[i + 1] = in_unit_interval((unsigned)(bits >> 32));
         s = jumped(draw.jumps[LEVELS], s);
     }
 }

@@ -1,9 +1,9 @@
-"""Masks of dropout that a CUDA device draws by itself: the bits that NumPy's generator has next.
+"""Random numbers that a CUDA device draws by itself: those that NumPy's generator has next.
 
 ``numpy.random.default_rng`` gives a PCG64, whose state can be moved on by any number of steps at once.
 So the threads of a device share the numbers, each from its own place on, and the generator on the host
-is moved on as if NumPy had drawn. A seed then gives the same masks on every device, what is drawn next
-is the same, too, and nothing is copied. ``dropout.cu`` has the equations.
+is moved on as if NumPy had drawn. A seed then drops the same elements on every device, what is drawn
+next is the same, too, and nothing is copied. ``pcg64.cu`` has the equations.
 
 NumPy promises that PCG64 gives the same integers for a seed in every version. For the float32 that it
 makes of them it does not: the tests hold these to the NumPy that is installed.
@@ -11,24 +11,21 @@ makes of them it does not: the tests hold these to the NumPy that is installed.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...backend import Array
-from .module import NUMBERS, by_value, kernel, last_pass, options
+from minirnn.kernels.cuda.module import by_value, kernel
 
-NAME, PART = "dropout", "all"  # in the list of passes
-
-LEVELS = 16  # as in dropout.cu
+LEVELS = 16  # as in pcg64.cu
 THREADS = 128  # of a block
 MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645  # a of (1)
 BITS = 128  # of a state
 
-# `Draw` of dropout.cu: what the kernel is given, by value
+# `Draw` of pcg64.cu: what the kernel is given, by value
 WORD = np.dtype([("high", np.uint64), ("low", np.uint64)])
 JUMP = np.dtype([("a", WORD), ("c", WORD)])
 DRAW = np.dtype(
@@ -36,49 +33,50 @@ DRAW = np.dtype(
         ("state", WORD),
         ("jumps", JUMP, LEVELS + 1),
         ("size", np.int64),
-        ("kept", np.float64),
-        *((name, np.uint32) for name in ("dropped", "has_half", "half")),
+        *((name, np.uint32) for name in ("has_half", "half")),
     ],
     align=True,
 )
 
 
-def can_draw(random: np.random.Generator, dtype: np.dtype[Any]) -> bool:
-    """Whether `draw` is for this generator and dtype, and has passed its tests on a device."""
-    known = type(random.bit_generator) is np.random.PCG64 and dtype.name in NUMBERS
-    return known and last_pass(NAME, PART) is not None
+class DeviceGenerator(np.random.Generator):
+    """A generator for the `dropout_rng` of networks on a CUDA device.
 
-
-def draw(
-    xp: ModuleType, random: np.random.Generator, p: float, shape: tuple[int, ...], dtype: Any
-) -> Array:
-    """0 with probability `p`, else 1/(1-p), as an array of `xp` on the current device.
+    ``random(shape, np.float32)``, of which masks are made, is an array of the current device. All else
+    is drawn on the host.
 
     Args:
+        bits: what it draws from.
         xp: ``cupy``, or what stands in for it.
-        random: of a PCG64.
-        p: in [0, 1).
-        shape: of the mask, which lies in C's order.
-        dtype: float32 or float64.
     """
-    mask = xp.empty(shape, dtype)
-    if mask.size == 0:
-        return mask
-    generator: Any = random.bit_generator
-    with generator.lock:
-        before = generator.state
-        generator.state = moved_on(before, mask.size)
-    given = np.zeros(1, DRAW)
-    given["state"] = _word(before["state"]["state"])
-    given["jumps"] = _jumps(before["state"]["inc"])
-    given["size"] = mask.size
-    given["kept"] = mask.dtype.type(1) / mask.dtype.type(1 - p)
-    given["dropped"] = math.ceil(float(np.float32(p)) * 2**24)  # NumPy compares in float32
-    given["has_half"], given["half"] = before["has_uint32"], before["uinteger"]
-    blocks = -(-mask.size // (2 * THREADS))
-    launch = kernel(xp.RawModule, "dropout.cu", options(mask.dtype), False, "dropout_mask")
-    launch((min(blocks, 2**LEVELS // THREADS),), (THREADS,), (by_value(given), mask))
-    return mask
+
+    def __init__(self, bits: np.random.PCG64, xp: ModuleType) -> None:
+        super().__init__(bits)
+        self.xp = xp
+
+    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        """See `numpy.random.Generator.random`."""
+        if not isinstance(size, tuple) or dtype is not np.float32 or out is not None:
+            return super().random(size, dtype, out)
+        numbers = self.xp.empty(size, np.float32)
+        if numbers.size:
+            bits: Any = self.bit_generator
+            with bits.lock:
+                before = bits.state
+                bits.state = moved_on(before, numbers.size)
+            self._draw(before, numbers)
+        return numbers
+
+    def _draw(self, state: dict[str, Any], to: Any) -> None:
+        """Fill an array, in C's order, with what comes after that state."""
+        given = np.zeros(1, DRAW)
+        given["state"] = _word(state["state"]["state"])
+        given["jumps"] = _jumps(state["state"]["inc"])
+        given["size"] = to.size
+        given["has_half"], given["half"] = state["has_uint32"], state["uinteger"]
+        where, blocks = Path(__file__).parent, -(-to.size // (2 * THREADS))
+        launch = kernel(self.xp.RawModule, "pcg64_floats", "pcg64.cu", (), False, where)
+        launch((min(blocks, 2**LEVELS // THREADS),), (THREADS,), (by_value(given), to))
 
 
 def moved_on(state: dict[str, Any], count: int) -> dict[str, Any]:

@@ -9,16 +9,12 @@
 // of 4. These weights it keeps for the whole sequence, so that of what it multiplies only x is loaded in a step.
 // Each slice makes sums of its own, added in order.
 //
-// What it is given is in problem.cuh, and what a step of each cell takes and keeps in step.cuh; both are
-// the same in shared.cu. There, blocks share W.
+// What it is given is in problem.cuh, and what a step of each cell takes and keeps in step.cuh; both are the same in
+// shared.cu. There, blocks share W. The compiler is told REGISTERS, too: those of a thread for weights.
 
-#include "problem.cuh"
-#include "../runs.cuh"
-#include "step.cuh"
-
-#ifdef __CUDACC__
-#define REGISTERS 192  // of a thread for weights, at most; a thread can have 255
-#endif
+#include "persistent/problem.cuh"
+#include "runs.cuh"
+#include "persistent/step.cuh"
 
 // A thread's share of a matrix M.
 template <int ROWS>

@@ -1,5 +1,6 @@
-// The products of products.cuh on tensor cores: a warp at a time multiplies 16 by 8 numbers with 8 by 8, and adds
-// to 16 by 8 sums. Factors are rounded to TF32, which has 10 bits behind the point; sums are float32.
+// The products of the persistent kernels on tensor cores, in the place of the package's products.cuh: a warp at a
+// time multiplies 16 by 8 numbers with 8 by 8, and adds to 16 by 8 sums. Factors are rounded to TF32, which has 10 bits
+// behind the point; sums are float32. A job is a warp's, and its tile has 8, 16 or 32 columns.
 //
 // Which of these numbers a lane has is said by the PTX ISA, "mma.m16n8k8", for .tf32. With quad = lane / 4 and
 // member = lane % 4 it has, of

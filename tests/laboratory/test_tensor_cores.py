@@ -1,14 +1,16 @@
-"""The persistent kernels in TF32, whose products are their own, run on the host thread by thread."""
+"""The persistent kernels with products on tensor cores: on the host, and on a device."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from unittest.mock import patch
 
 import cuda_threads_on_host
 import numpy as np
 import nvrtc
 import pytest
+from devices import NEEDS_DEVICE
 from helpers import all_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,19 +18,18 @@ from scans import assert_close_in_norm, assert_near_float32, everything
 from stand_in import to_tf32
 from test_cuda_kernels import assert_agrees, each_cell, no_compiler, problems
 
+from benchmarks import laboratory
+from benchmarks.laboratory.tensor_cores import TILES, TensorCoreScan
 from minirnn.cells import RNNCell
 from minirnn.kernels.cuda import module as cuda_module
 from minirnn.kernels.cuda.persistent import scan as persistent_scan
 from minirnn.kernels.cuda.persistent.limits import Limits
-from minirnn.kernels.cuda.persistent.plan import ON_TENSOR_CORES, divide, layout
-from minirnn.kernels.cuda.persistent.scan import PersistentScan
+from minirnn.kernels.cuda.persistent.plan import divide, layout
 from minirnn.recurrent import Recurrent
 
 H200 = Limits(132, 227 * 1024)
 SMALL = Limits(4, 12000, 64)  # a device with warps, as large as the host can play
 ROOMY = SMALL._replace(shared_memory=2**20)  # the same for any division of the work
-
-pytestmark = pytest.mark.usefixtures("shared_by_blocks")
 
 
 class Rounded(np.ndarray):
@@ -63,7 +64,7 @@ def persistent(cell, device, *sizes, limits=SMALL, **options):
     """A network with the persistent scan in TF32 on the host, thread by thread."""
     net = Recurrent(cell, *sizes, scan="generic", **options)
     raw_module = cuda_threads_on_host.RawModule
-    net.scan = PersistentScan(cell, raw_module, limits, lambda *launch: 1, "tf32")
+    net.scan = TensorCoreScan(cell, raw_module, limits, lambda *launch: 1)
     return net
 
 
@@ -95,7 +96,7 @@ def divided(draw):
     columns = draw(st.integers(-(-p.N // 3), p.N))
     groups = draw(st.integers(1, min(max(1, 4 // blocks), -(-p.N // columns))))
     gates = 4  # of the largest cell: for the others there is room to spare
-    grain = draw(st.sampled_from(ON_TENSOR_CORES))
+    grain = draw(st.sampled_from(TILES))
     plan = layout(blocks, groups, columns, gates, p.H, 4, ROOMY, grain)
     changes = {"chunk": 8 * draw(st.integers(1, plan.chunk // 8))}
     changes |= {name: draw(st.integers(1, 3)) for name in ("slices", "back_slices", "readers")}
@@ -155,7 +156,7 @@ def test_the_same_bits_each_time(cell, rng):
 @given(H=st.integers(1, 1400), N=st.integers(1, 3000))
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_a_division_fits_on_the_device_and_its_tiles_leave_nothing_out(gates, H, N):
-    plan = divide(gates, H, N, 4, H200, True)
+    plan = divide(gates, H, N, 4, H200, TILES)
     if plan is None:
         assert H > 1300
         return
@@ -165,7 +166,7 @@ def test_a_division_fits_on_the_device_and_its_tiles_leave_nothing_out(gates, H,
     assert plan.columns <= plan.across <= H200.threads
     assert plan.across % plan.tile == plan.tile % 8 == plan.chunk % 8 == 0
     assert plan.pitch >= -(-H // 16) * 16
-    # Lanes that load together have banks of their own; see products_tf32.cuh
+    # Lanes that load together have banks of their own; see products.cuh of tensor_cores
     lanes = [(lane // 4, lane % 4) for lane in range(32)]
     W = [{(quad * plan.pitch + member) % 32 for quad, member in lanes}]
     W += [{(quad + 2 * member * plan.pitch) % 32 for quad, member in lanes}]
@@ -179,8 +180,7 @@ def test_what_fits_has_to_fit_forward_and_backward():
     """Here d needs more room than h and its sums."""
     W, d = 128 * 36, 128 * 12
     plans = [
-        layout(1, 1, 8, 4, 32, 4, Limits(4, 4 * (W + room), 256), ON_TENSOR_CORES[0])
-        for room in (d, d - 1)
+        layout(1, 1, 8, 4, 32, 4, Limits(4, 4 * (W + room), 256), TILES[0]) for room in (d, d - 1)
     ]
     assert plans[0].shared_memory(4, 32, 4) == 4 * (W + d)
     assert plans[1] is None
@@ -188,15 +188,60 @@ def test_what_fits_has_to_fit_forward_and_backward():
 
 @pytest.mark.parametrize(("gates", "largest"), [(1, 2736), (3, 1584), (4, 1320)])
 def test_the_largest_hidden_sizes_of_a_device(gates, largest):
-    assert divide(gates, largest, 64, 4, H200, True)
-    assert not divide(gates, largest + 1, 64, 4, H200, True)
+    assert divide(gates, largest, 64, 4, H200, TILES)
+    assert not divide(gates, largest + 1, 64, 4, H200, TILES)
 
 
-@pytest.mark.skipif(
-    nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc-cu12"
-)
-def test_kernels_in_tf32_are_refused_for_devices_without_it():
-    told = cuda_module.options("float32", "tanh", "tf32")
-    text = cuda_module.source("persistent/shared.cu")
-    said = nvrtc.compile_for(nvrtc.library(), "sm_75", text, told)
-    assert "TF32 needs compute capability 8.0" in said
+def compiled(device, *told):
+    text = cuda_module.source("persistent/shared.cu", TensorCoreScan.folder)
+    return nvrtc.compile_for(nvrtc.library(), device, text, cuda_module.options(*told))
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC")
+def test_the_kernels_compile_for_devices_with_tensor_cores():
+    for device, act in product(nvrtc.DEVICES, cuda_module.ACTS):
+        said = compiled(device, "float32", act)
+        assert "TF32 needs compute capability 8.0" in said if device < "sm_80" else said == ""
+
+
+# On a device
+
+
+@pytest.fixture(params=[pytest.param("cuda", marks=NEEDS_DEVICE)])
+def on_device(request):
+    """A function that makes a network with the scan."""
+
+    def build(*sizes, **options):
+        device = {"device": request.param, "precision": "tf32", "scan": "persistent", "rng": 0}
+        net = Recurrent(*sizes, **device, **options)
+        laboratory.take(net, TensorCoreScan)
+        return net
+
+    return build
+
+
+@each_cell
+@pytest.mark.parametrize(("N", "H"), [(9, 17), (33, 65), (37, 257), (70, 600), (64, 256)])
+def test_numbers_of_a_device_are_those_of_tf32(cell, on_device, N, H, rng):
+    T, D = 12, 40
+    x, state = (
+        rng.standard_normal((T, D, N)),
+        tuple(rng.standard_normal((2, H, N)) for _ in cell.states),
+    )
+    lengths, dys = rng.integers(1, T + 1, N), rng.standard_normal((T, 2 * H, N))
+    problem, sizes = (x, state, lengths, dys, state), (D, H, 1, True)
+    wanted = everything(Recurrent(cell, *sizes, scan="generic", rng=0), *problem)
+    got = everything(on_device(cell, *sizes), *problem)
+    assert_near_float32(cell, got, wanted)
+    for name in ("ys", "l0.W", "l0.reverse.W"):  # nor those of float32: tensor cores were used
+        size = np.linalg.norm(wanted[name])
+        assert np.linalg.norm(got[name] - wanted[name]) > 2e-5 * size
+
+
+@each_cell
+def test_the_same_bits_each_time_on_a_device(cell, on_device, rng):
+    T, N, H = 50, 33, 200
+    net = on_device(cell, 3, H)
+    problem = rng.standard_normal((T, 3, N)), None, None, rng.standard_normal((T, H, N)), None
+    first = everything(net, *problem)
+    assert all(all_same_bits(first, everything(net, *problem)) for _ in range(3))

@@ -1,36 +1,60 @@
-"""The persistent kernels that have W in one block's registers: on the host, and on a device."""
+"""The persistent kernels that have all of W in one block: on the host, and on a device."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
 from functools import partial
+from itertools import product
+from pathlib import Path
 from unittest.mock import patch
 
+import cuda_threads_on_host
 import numpy as np
+import nvrtc
+import persistent_races
 import pytest
+import races
+from devices import NEEDS_DEVICE
 from helpers import all_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scans import assert_close, everything
 from test_cuda_kernels import assert_agrees, each_cell, each_dtype, no_compiler, problems
-from test_persistent import H200, ROOMY, SMALL, each_device, on_device, persistent
+from test_persistent import H200, ROOMY, SMALL, assert_waits, with_sanitizer
 
 import minirnn as mr
+from benchmarks import laboratory
+from benchmarks.laboratory import registers
+from benchmarks.laboratory.registers import RegisterScan
+from benchmarks.laboratory.registers.plan import GROUP, in_registers, layout, matrices
 from minirnn.cells import LSTMCell
-from minirnn.kernels.cuda.module import source
-from minirnn.kernels.cuda.persistent import scan as persistent_scan
-from minirnn.kernels.cuda.persistent.limits import REGISTERS, THREADS, device_limits
-from minirnn.kernels.cuda.persistent.plan import divide
-from minirnn.kernels.cuda.persistent.register_plan import (
-    GROUP,
-    RegisterPlan,
-    in_registers,
-    layout,
-    matrices,
-)
+from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.persistent.limits import THREADS, device_limits
 from minirnn.parameter import Storage
 from minirnn.recurrent import Recurrent
+
+FEW = 128  # registers of a thread on the host, so that small matrices have more
+
+each_device = pytest.mark.parametrize(
+    "device", [pytest.param("cpu", marks=no_compiler), pytest.param("cuda", marks=NEEDS_DEVICE)]
+)
+
+
+def persistent(cell, device, *sizes, limits=SMALL, **options):
+    """A network with the scan, on a device or on the host, thread by thread."""
+    if device == "cuda":
+        net = Recurrent(cell, *sizes, device=device, scan="persistent", **options)
+        laboratory.take(net, RegisterScan)
+        return net
+    net = Recurrent(cell, *sizes, scan="generic", **options)
+    net.scan = RegisterScan(cell, cuda_threads_on_host.RawModule, limits, None)
+    net.scan.registers = FEW
+    return net
+
+
+def text(name="registers.cu"):
+    return cuda_module.source(name, Path(registers.__file__).parent)
 
 
 @st.composite
@@ -48,12 +72,12 @@ def divided(draw):
 @given(p=divided())
 @settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_problem_divided_in_any_way_agrees_with_the_equations(cell, device, dtype, tol, p):
-    def divided(gates, H, N, itemsize, limits, tf32):
+    def divided(gates, H, N, itemsize, limits, registers):
         pairs = zip(matrices(gates, H), p.slices, strict=True)
         cut = [m._replace(slices=min(k, limits.threads // m.threads)) for m, k in pairs]
-        return layout(*cut, N, p.columns, itemsize, limits)
+        return layout(*cut, N, p.columns, itemsize, registers)
 
-    with patch.object(persistent_scan, "divide", divided):
+    with patch.object(registers, "in_registers", divided):
         assert_agrees(partial(persistent, limits=ROOMY), cell, device, dtype, tol, p)
 
 
@@ -63,12 +87,12 @@ def test_any_problem_divided_in_any_way_agrees_with_the_equations(cell, device, 
 def test_what_registers_have_no_room_for_is_in_shared_memory(cell, columns, rng):
     T, N, D, H, limits = 2, 3, 2, 19, ROOMY._replace(threads=20)
     products = matrices(len(cell.gates), H)
-    assert all(product.more(8, limits.registers) for product in products)
-    plan, options = layout(*products, N, columns, 8, limits), {"dtype": "float64", "rng": 0}
+    assert all(matrix.more(8, FEW) for matrix in products)
+    plan, options = layout(*products, N, columns, 8, FEW), {"dtype": "float64", "rng": 0}
     problem = rng.standard_normal((T, D, N)), None, None, rng.standard_normal((T, H, N)), None
     wanted = everything(Recurrent(cell, D, H, scan="generic", **options), *problem)
     net = persistent(cell, "cpu", D, H, limits=limits, **options)
-    with patch.object(persistent_scan, "divide", lambda *problem: plan):
+    with patch.object(registers, "in_registers", lambda *problem: plan):
         assert_close(everything(net, *problem), wanted, 1e-12)
 
 
@@ -117,7 +141,7 @@ def test_the_same_bits_each_time(cell, device, rng):
 @each_cell
 @pytest.mark.parametrize("H", [25, 64, 100, "limit"])
 @pytest.mark.parametrize("N", [1, 37, 301])
-@pytest.mark.parametrize("device", [pytest.param("cuda", marks=on_device)])
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=NEEDS_DEVICE)])
 def test_sizes_up_to_the_limit(cell, device, N, H, rng):
     limits = device_limits(Recurrent(cell, 1, 1, device=device).backend.xp.cuda.Device(0))
     if H == "limit":
@@ -127,45 +151,45 @@ def test_sizes_up_to_the_limit(cell, device, N, H, rng):
     x, dys = rng.standard_normal((T, D, N)), rng.standard_normal((T, H, N))
     problem = x, None, rng.integers(0, T + 1, N), dys, None
     wanted = everything(Recurrent(cell, D, H, scan="generic", rng=0), *problem)
-    with patch.object(persistent_scan, "divide", lambda *p: in_registers(*p[:5])[1]):
-        assert_close(everything(persistent(cell, device, D, H, rng=0), *problem), wanted, 1e-5)
+    assert_close(everything(persistent(cell, device, D, H, rng=0), *problem), wanted, 1e-5)
 
 
 @no_compiler
 def test_blocks_wait_for_nobody(rng):
-    """However many there are, and however few the device holds."""
-    net = persistent(LSTMCell(), "cpu", 2, 6, occupancy=None)
+    """However many there are, and however few the device holds: its occupancy is not asked for."""
+    net = persistent(LSTMCell(), "cpu", 2, 6)
     ys, _, _ = net.forward(rng.standard_normal((3, 2, 9)))
-    assert divide(4, 6, 9, 4, SMALL).groups > SMALL.multiprocessors
+    assert in_registers(4, 6, 9, 4, SMALL, FEW).groups > SMALL.multiprocessors
     assert np.isfinite(ys).all()
 
 
 @no_compiler
-@each_cell
-def test_products_in_registers_are_float32_where_tf32_is_asked_for(cell, rng):
-    nets = [persistent(cell, "cpu", 3, 7, rng=0) for _ in range(2)]
-    nets[1].scan.precision = "tf32"
-    problem = rng.standard_normal((4, 3, 5)), None, None, rng.standard_normal((4, 7, 5)), None
-    assert all_same_bits(*(everything(net, *problem) for net in nets))
+def test_what_does_not_fit_into_a_block_is_shared_by_blocks(rng):
+    cell, limits = LSTMCell(), SMALL._replace(shared_memory=12000)
+    net = persistent(cell, "cpu", 2, 30, limits=limits, rng=0)
+    net.scan.occupancy = lambda *launch: 1
+    assert in_registers(4, 30, 4, 4, limits, FEW) is None
+    problem = rng.standard_normal((3, 2, 4)), None, None, rng.standard_normal((3, 30, 4)), None
+    wanted = everything(Recurrent(cell, 2, 30, scan="generic", rng=0), *problem)
+    assert_close(everything(net, *problem), wanted, 1e-5)
+    assert mr.explain(net, np.zeros((3, 2, 4))).splitlines()[-1].startswith("blocks that share W")
 
 
 @pytest.mark.parametrize("gates", [1, 3, 4])
 @given(H=st.integers(1, 300), N=st.integers(1, 3000), size=st.sampled_from([4, 8]))
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_a_division_fits_into_a_block_and_leaves_nothing_out(gates, H, N, size):
-    found = in_registers(gates, H, N, size, H200)
-    if found is None:
+    plan = in_registers(gates, H, N, size, H200)
+    if plan is None:
         assert H > 80
         return
-    cycles, plan = found
     assert plan.columns * (plan.groups - 1) < N <= plan.columns * plan.groups
-    assert plan.shared_memory(gates, H, size) <= H200.shared_memory
+    assert plan.bytes <= H200.shared_memory
     pairs = zip(matrices(gates, H), (plan.slices, plan.back_slices), strict=True)
     for pitch, (matrix, slices) in zip((plan.h_pitch, plan.d_pitch), pairs, strict=True):
-        product = matrix._replace(slices=slices)
-        assert product.threads <= H200.threads
-        assert 4 * product.runs * slices == pitch >= product.columns
-    assert cycles > 0
+        cut = matrix._replace(slices=slices)
+        assert cut.threads <= H200.threads
+        assert 4 * cut.runs * slices == pitch >= cut.columns
 
 
 @pytest.mark.parametrize(
@@ -177,21 +201,29 @@ def test_the_largest_hidden_sizes_of_a_device(gates, size, largest):
     assert not in_registers(gates, largest + 1, 64, size, H200)
 
 
-def test_what_is_in_registers_is_faster_than_what_blocks_share():
-    assert isinstance(divide(4, 128, 50, 4, H200), RegisterPlan)
-    assert not isinstance(divide(4, 256, 50, 4, H200), RegisterPlan)
-
-
 def test_explain_says_how_the_work_is_divided():
     net = persistent(LSTMCell(), "cpu", 2, 6)
     said = mr.explain(net, np.zeros((3, 2, 4), "float32")).splitlines()[-1]
     assert said == "W fits into one block; blocks: 4, sequences of each: 1"
 
 
-def test_both_languages_have_the_same_threads_and_registers():
-    text = source("persistent/registers.cu")
-    defined = re.findall(r"(?:#define|const int) (THREADS|REGISTERS|GROUP)(?: =)? (\d+)", text)
-    assert sorted(defined) == [
-        ("GROUP", str(GROUP)), ("REGISTERS", str(REGISTERS)), ("THREADS", str(THREADS))
-    ]  # fmt: skip
-    assert (H200.threads, H200.registers) == (THREADS, REGISTERS)
+def test_both_languages_have_the_same_threads_and_groups():
+    defined = re.findall(r"(?:#define|const int) (THREADS|GROUP)(?: =)? (\d+)", text())
+    assert sorted(defined) == [("GROUP", str(GROUP)), ("THREADS", str(THREADS))]
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC")
+@pytest.mark.parametrize("device", nvrtc.DEVICES)
+def test_the_kernels_compile_for_devices(device):
+    for told in product(cuda_module.NUMBERS, cuda_module.ACTS):
+        told = *cuda_module.options(*told), f"-DREGISTERS={RegisterScan.registers}"
+        assert nvrtc.compile_for(nvrtc.library(), device, text(), told) == ""
+
+
+@with_sanitizer
+def test_threads_wait_for_each_other_where_they_must_and_nowhere_else():
+    said = persistent_races.parts(races.__file__)
+    if not said:
+        pytest.skip("ThreadSanitizer cannot run here")
+    assert said.pop("on tensor cores") == ""
+    assert_waits(said, races.REGISTERS)

@@ -1,0 +1,51 @@
+"""The loop over time as one kernel, with all of W in the registers and shared memory of each block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minirnn.backend import Array, array_module
+from minirnn.kernels.cuda.module import kernel, options
+from minirnn.kernels.cuda.persistent.scan import PersistentScan, problem
+
+from .plan import REGISTERS, RegisterPlan, in_registers
+
+
+class RegisterScan(PersistentScan):
+    """The persistent scan while W fits into one block; beyond that, blocks share it as usual."""
+
+    registers = REGISTERS
+
+    def in_registers(self, W: Array, N: int) -> RegisterPlan | None:
+        """How the work is divided for N sequences; None if W does not fit."""
+        sizes = len(self.cell.gates), W.shape[1], max(1, N), W.dtype.itemsize
+        return in_registers(*sizes, self.limits, self.registers)
+
+    def plan(self, x: Array, W: Array) -> str:
+        """See `Planning.plan`."""
+        plan = self.in_registers(W, x.shape[-1])
+        return plan.in_words(x.shape[-1]) if plan else super().plan(x, W)
+
+    def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
+        """Room (rows, T, N) where the numbers of neighbouring units, and threads, are side by side."""
+        if self.in_registers(W, N) is None:
+            return super()._empty(W, rows, T, N)
+        return array_module(W).empty((T, N, rows), W.dtype).transpose(2, 0, 1)
+
+    def _launch(self, direction: str, given: dict[str, Any]) -> None:
+        W, (_, T, N) = given["W"], given["h_before"].shape
+        plan = self.in_registers(W, N)
+        if plan is None:
+            return super()._launch(direction, given)
+        if T * N == 0:
+            return None
+        function = f"{self.layout.kernels}_{direction}"
+        told = *options(W.dtype, self.act), f"-DREGISTERS={self.registers}"
+        where = Path(__file__).parent
+        run: Any = kernel(self.raw_module, function, "registers.cu", told, False, where)
+        run.max_dynamic_shared_size_bytes = self.limits.shared_memory
+        given |= {**plan._asdict(), "first": 0, "count": N}
+        threads = (self.limits.threads,)
+        run((plan.groups,), threads, (problem(given),), shared_mem=plan.bytes)
+        return None
