@@ -43,6 +43,6 @@ TENSOR_CORES = Kind(
 )
 
 if __name__ == "__main__":
-    main(REGISTERS)
     print("== on tensor cores", file=sys.stderr, flush=True)
     run(LSTMCell(), TENSOR_CORES)
+    main(REGISTERS)
