@@ -162,6 +162,7 @@ def test_forward_refuses_what_does_not_fit(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((Q[0], M, np.ones(5, bool)), r"queries: got shape \(2, 5\), want \(T, H, N\)"),
         ((Q, M, np.ones(5, bool)), r"real: got shape \(5,\), want \(4, 5\)"),
         ((Q, M, np.ones((4, 5))), "real: got float64, want booleans"),
         ((Q, M[:0], np.ones((0, 5), bool)), r"memory: got shape \(0, 2, 5\), want one step"),

@@ -90,6 +90,15 @@ def test_gates_in_another_order_are_the_line_that_stacks_them():
         assert "(2.1') is wrong: da = " in wrong_equation(LSTMCell())
 
 
+def test_a_cell_whose_source_cannot_be_altered_is_judged_by_what_it_returns():
+    class Cell(LSTMCell):
+        def backward(self, *arguments):  # for super, it needs what is around it
+            dx, dstate, dP = super().backward(*arguments)
+            return 2 * dx, dstate, dP
+
+    assert "what it returns for x is wrong" in wrong_equation(Cell())
+
+
 def test_an_element_is_moved_by_its_own_size_or_the_usual_one_where_it_is_about_0():
     np.testing.assert_array_equal(sizes(np.array([2, 1e-3, 1, 0, -4, 1e-9])), [2, 1e-3, 1, 1, 4, 1])
 

@@ -57,6 +57,13 @@ def test_where_the_layout_can_be_known_the_message_speaks_of_it(call, message):
         call()
 
 
+def test_where_features_are_in_their_place_nothing_is_said_of_the_layout():
+    with pytest.raises(
+        ValueError, match=r"^x_t: got shape \(4, 3, 3\), want \(3, N\), or integer tokens \(N,\)$"
+    ):
+        RNN.step(np.zeros((4, D, D)))
+
+
 def test_windows_are_cut_and_drawn_along_their_last_axis():
     x, y = data.windows(np.arange(200.0).reshape(100, 2), np.arange(100), 7)
     (early, late), (y_early, _) = (data.chronological_split(a, 0.7, axis=-1) for a in (x, y))

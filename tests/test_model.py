@@ -254,6 +254,7 @@ def test_loading_takes_lists_and_other_dtypes():
     ("change", "message"),
     [
         (lambda s: s.pop("out.b"), r"values: missing \['out\.b'\], unknown \[\]"),
+        (lambda s: s.update({1: 0, "b": 0}), r"values: missing \[\], unknown \[1, 'b'\]"),
         (lambda s: s.update(extra=0), r"values: missing \[\], unknown \['extra'\]"),
         (
             lambda s: s.update({"out.b": np.ones(5)}),
@@ -262,7 +263,7 @@ def test_loading_takes_lists_and_other_dtypes():
         (lambda s: s.update({"out.b": np.full((5, 1), "x")}), r"out\.b"),
         (lambda s: s.update({"out.b": np.full((5, 1), 1j)}), r"out\.b"),
     ],
-    ids=["missing", "unknown", "shape", "text", "complex"],
+    ids=["missing", "unknown", "unknown too", "shape", "text", "complex"],
 )
 def test_a_state_that_does_not_fit_is_refused_and_nothing_changed(change, message):
     model = small_model()

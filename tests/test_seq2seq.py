@@ -80,6 +80,7 @@ def test_dropout_and_embeddings_have_the_derivative_as_gradient(
     names = set(model.named_parameters())
     assert {row.name for row in report.rows} == names
     assert {"embed_source.E", "embed_target.E"} <= names or embedding is None
+    assert model.encoder.dropout == model.decoder.dropout == (dropout if layers > 1 else 0)
     plain = model.forward(source, inputs, LENGTHS)[0]
     dropped = model.forward(source, inputs, LENGTHS, np.random.default_rng(5))[0]
     assert np.allclose(plain, dropped) == (dropout == 0)

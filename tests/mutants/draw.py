@@ -31,7 +31,7 @@ Table: TypeAlias = dict[tuple[str, str], str]
 
 # Tests of what is not altered here, of examples, and those that say what others say, only slower
 ELSEWHERE = """
-persistent cuda_kernels cublas gpu_ torch site docs tables ladder benchmarks mutations museum exercises
+persistent cuda_kernels cublas gpu_ torch site docs tables ladder benchmarks mutations
 chapters examples shakespeare memory mnist_rows image_to_words seq2seq_dates both_directions stock digits
 """
 ENOUGH = 60.0  # seconds of tests for one alteration; the costliest are left out
