@@ -1,7 +1,7 @@
 """Memory for what a scan saves, got from the system as seldom as can be.
 
 Getting memory costs a page fault every 4 KiB, and the pages are filled with zeros: at small sizes a
-tenth of a training step. Importing this has the C library keep up to 64 MiB of what is freed.
+tenth of a training step.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ from ...backend import Array
 
 LINE = 64  # bytes of a line of the cache
 
-# The C library of Linux (glibc) gives memory back to the system when an array is freed that is larger
-# than any before, or when the free end of its heap is more than twice that. At 32 MiB it stops to learn.
-# So an array of that size, never written to and freed at once, has it keep 64 MiB for reuse.
-np.empty((1 << 25) - (1 << 16), np.uint8)
+
+def keep_freed_memory() -> None:
+    """Have the C library of Linux keep up to 64 MiB of what is freed, whatever in the process frees it.
+
+    It (glibc) gives memory back to the system when an array is freed that is larger than any before, or
+    when the free end of its heap is more than twice that. At 32 MiB it stops to learn. So this makes an
+    array of that size, never written to and freed at once. Elsewhere it does nothing.
+    """
+    np.empty((1 << 25) - (1 << 16), np.uint8)
 
 
 def one_block(dtype: Any, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
