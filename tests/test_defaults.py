@@ -75,14 +75,14 @@ data.windows: ahead=1
 gradcheck.proof.Case: layers=1, bidirectional=False, lengths=False, state=False, given='both',
     tokens=False, dropout=0.0, bias=True
 gradcheck.proof.Case.check: seed=0, T=4, D=5, H=2, N=3
-ngram.NGram: order=5
-ngram.NGram.nll ngram.NGram.mean_nll: context=None
+text.ngram.NGram: order=5
+text.ngram.NGram.nll text.ngram.NGram.mean_nll: context=None
 nonlinearity.nonlinearity: allowed=('tanh', 'sigmoid', 'relu')
 plot.loss_curve: guessing=None
 plot.loss_curves: guessing=None, pale=()
 plot.states_over_time: title='hidden state', units=None
 plot.text_by_unit: title='activity of a unit', width=80
-units.rank_units: best=3
+text.units.rank_units: best=3
 """
 
 
