@@ -19,7 +19,8 @@ import numpy as np
 
 import minirnn as mr
 from minirnn.backend import get_backend
-from minirnn.kernels.pool import processors, thread_count, why_not_compiled
+from minirnn.kernels.compiled import why_not_compiled
+from minirnn.kernels.pool import processors, thread_count
 
 from .events import stream_differs
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import minirnn as mr
 from minirnn.backend import get_backend
-from minirnn.kernels import available
+from minirnn.kernels.choice import available
 
 from . import textbook
 from .sizes import Data, Size

@@ -12,7 +12,7 @@ from punctuation import keep_signs  # noqa: E402
 from sources import linkcode_resolve  # noqa: E402, F401
 from sphinx.domains.python import PyObject  # noqa: E402
 
-from minirnn.kernels import compile_ahead  # noqa: E402
+from minirnn.kernels.compiled import compile_ahead  # noqa: E402
 
 project = "minirnn"
 author = "The minirnn authors"

@@ -21,7 +21,7 @@ from language_types import (
 from texts import NAMES
 
 from minirnn.data import LEVELS
-from minirnn.kernels import SCANS
+from minirnn.kernels.choice import SCANS
 from minirnn.recurrent.by_name import of_cell
 
 # Every option of a run that its file remembers, and what it is without a preset

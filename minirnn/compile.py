@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .kernels import NOT_KEPT, compile_ahead
+from .kernels.compiled import NOT_KEPT, compile_ahead
 
 
 def main() -> int:

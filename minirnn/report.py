@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from . import checks
 from .backend import Array
-from .kernels.in_precision import InPrecision
 from .parameter import Layer
 from .printing import printable
 from .recurrent.network import Recurrent
-from .scan import Planning, Splitting
 
 
 def summary(model: Layer) -> int:
@@ -80,12 +78,10 @@ def _explained(rnn: Recurrent, x: Array) -> list[str]:
         elif x.dtype != rnn.dtype:
             lines.append(f"x is {x.dtype} and is cast to {rnn.dtype} first")
         W = rnn.named_parameters()["l0.W"].data
-        scan = rnn.scan.scan if isinstance(rnn.scan, InPrecision) else rnn.scan
-        if isinstance(scan, Planning):
-            lines.append(scan.plan(x, W))
-        if isinstance(scan, Splitting):
-            columns = scan.split(x, W)
-            if len(columns) > 1:
-                sizes = " + ".join(str(own.stop - own.start) for own in columns)
-                lines.append(f"{len(columns)} threads, with {sizes} sequences of the batch")
+        if plan := rnn.scan.plan(x, W):
+            lines.append(plan)
+        columns = rnn.scan.split(x, W)
+        if len(columns) > 1:
+            sizes = " + ".join(str(own.stop - own.start) for own in columns)
+            lines.append(f"{len(columns)} threads, with {sizes} sequences of the batch")
     return lines

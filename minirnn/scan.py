@@ -11,7 +11,7 @@ not, the state stands still, the output is zero, and the input is never read.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,9 +28,13 @@ class Saved(Protocol):
 
 
 class Scan(Protocol):
-    """The whole contract between a cell and whatever runs it. Time runs along axis 0."""
+    """The whole contract between a cell and whatever runs it. Time runs along axis 0.
+
+    A scan of one's own derives from this, and has `name`, `forward` and `backward`.
+    """
 
     name: str
+    leaves_threads: bool = False  # whether other threads of Python run while it does
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
@@ -45,36 +49,21 @@ class Scan(Protocol):
         dx is None for tokens, and where it is not wanted. The initial state's may be made in `dstate`.
         """
 
+    def step(self, cell: Cell, P: Arrays, x: Any, state: State) -> State:
+        """One step by itself, for sampling: x (D, N) or tokens as `OneHotColumns` -> the new state."""
+        return cell.forward(P, x, state)[0]
 
-@runtime_checkable
-class Splitting(Protocol):
-    """A scan that gives each thread some sequences of the batch."""
+    def steps(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
+        """The same for all layers at once, with states (layers, H, N); None if it cannot."""
+        return None
 
     def split(self, x: Array, W: Array) -> list[slice]:
-        """The sequences for each thread."""
-
-
-@runtime_checkable
-class Planning(Protocol):
-    """A scan that divides its work over the multiprocessors of a device."""
+        """The sequences of the batch that each thread takes."""
+        return [slice(0, x.shape[-1])]
 
     def plan(self, x: Array, W: Array) -> str:
-        """How, in words."""
-
-
-def joined(states: list[State]) -> State:
-    """The states of several scans, with parts (H, N), as one with parts (scans, H, N)."""
-    like = states[0][0]
-    xp, shape, dtype = array_module(like), (len(states), *like.shape), like.dtype
-    if xp is np and len(states) == 1:  # as in each single step: the way that starts soonest
-        return tuple([part.reshape(shape).copy() for part in states[0]])
-    # (`stack` would be the word, and takes several times as long to start)
-    whole = []
-    for parts in zip(*states, strict=True):
-        whole.append(to := xp.empty(shape, dtype))
-        for k, part in enumerate(parts):
-            to[k] = part
-    return tuple(whole)
+        """How the work is divided over the multiprocessors of a device, in words, if it is."""
+        return ""
 
 
 class Step(NamedTuple):
@@ -144,7 +133,7 @@ def _read_only(state: State) -> State:
     return views
 
 
-class GenericScan:
+class GenericScan(Scan):
     """Runs the equations of ``cells.py`` as they stand."""
 
     name = "generic"

@@ -87,4 +87,4 @@ def insert(monkeypatch: Any) -> None:
     for owner, names in more:
         for name, value in names.items():
             monkeypatch.setattr(owner, name, value, raising=False)
-    monkeypatch.setattr("minirnn.kernels._limits", lambda backend: LIMITS)
+    monkeypatch.setattr("minirnn.kernels.choice.device_limits", lambda device: LIMITS)

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import numpy as np
 
 import minirnn as mr
-from minirnn.kernels.pool import why_not_compiled
+from minirnn.kernels.compiled import why_not_compiled
 
 Array = np.ndarray[Any, Any]
 ROOT = Path(__file__).parent.parent

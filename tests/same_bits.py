@@ -17,7 +17,7 @@ import numpy as np
 from scans import everything
 
 from minirnn.cells import CELLS, Cell
-from minirnn.kernels import NUMBA_CELLS
+from minirnn.kernels.choice import NUMBA_CELLS
 from minirnn.recurrent import Recurrent
 
 PROBLEMS = [  # T, N, D, H

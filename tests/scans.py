@@ -6,7 +6,7 @@ import pytest
 import minirnn as mr
 from minirnn.backend import get_backend
 from minirnn.cells import CELLS
-from minirnn.kernels import available
+from minirnn.kernels.choice import available
 
 SCANS = [(cell, scan) for cell in CELLS for scan in available(cell, get_backend("cpu"))]
 

@@ -15,7 +15,7 @@ from helpers import ROOT
 import minirnn as mr
 from minirnn import cells
 from minirnn.backend import Backend
-from minirnn.kernels import choose
+from minirnn.kernels.choice import choose
 from minirnn.kernels.cuda import module as cuda_module
 from minirnn.kernels.cuda.fused.scan import LAYOUTS
 

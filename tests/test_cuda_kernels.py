@@ -23,7 +23,6 @@ from minirnn import cells
 from minirnn.kernels.cuda import module as cuda_module
 from minirnn.kernels.cuda.fused import scan as fused_scan
 from minirnn.kernels.cuda.fused.scan import LAYOUTS, STEP, FusedScan
-from minirnn.kernels.in_place.one_step import one_step
 from minirnn.recurrent import Recurrent
 
 CELLS = [cell for cell in cells.CELLS if type(cell) in LAYOUTS]
@@ -44,7 +43,6 @@ def fused(cell, device, *sizes, **options):
         return Recurrent(cell, *sizes, device=device, scan="fused", **options)
     net = Recurrent(cell, *sizes, scan="generic", **options)
     net.scan = FusedScan(cell, cuda_on_host.RawModule)
-    net._one_step = one_step(cell, net.scan)
     return net
 
 

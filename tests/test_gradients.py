@@ -14,7 +14,7 @@ from scans import SCANS, each_scan
 from minirnn.cells import CELLS
 from minirnn.gradcheck import Report, Row
 from minirnn.gradcheck.proof import Case, arrangements
-from minirnn.kernels.pool import why_not_compiled
+from minirnn.kernels.compiled import why_not_compiled
 
 BAR = 1e-12
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import platform
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 
 import pytest
 from helpers import ROOT, run
@@ -48,6 +49,12 @@ def imported(name: str) -> Iterator[str]:
                 parts = found.split(".")
                 whole = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
                 yield from (n for n in whole if not f"{name}.".startswith(f"{n}."))
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {name: set(imported(name)) & PATHS.keys() for name in PATHS}
+    assert len(graph["minirnn.recurrent.stack"]) > 3
+    TopologicalSorter(graph).prepare()
 
 
 def test_one_room_imports_cupy_and_one_numba():

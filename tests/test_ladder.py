@@ -17,7 +17,7 @@ from benchmarks.rungs import draw, transposed
 from benchmarks.staircase import Stair, staircase
 from benchmarks.timing import Ratio
 from minirnn.backend import get_backend
-from minirnn.kernels import available
+from minirnn.kernels.choice import available
 
 SCANS = [name for name in ladder.changes() if name not in ladder.IN_NUMPY]
 SHAPES = [

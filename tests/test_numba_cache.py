@@ -14,7 +14,7 @@ from helpers import compile_scan
 
 import minirnn as mr
 from minirnn import compile as command
-from minirnn import kernels
+from minirnn.kernels import compiled as room
 from minirnn.kernels import pool
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
@@ -185,7 +185,7 @@ def test_the_compiler_may_not_choose_how_numbers_are_rounded():
 @pytest.fixture
 def not_failed(monkeypatch):
     """What fails in a test has not failed after it."""
-    monkeypatch.setattr(pool, "_compiling_failed", "")
+    monkeypatch.setattr(room, "_compiling_failed", "")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("LLVM ERROR: no\nmore"), ImportError("no")])
@@ -213,7 +213,7 @@ def test_a_pickled_network_takes_the_scan_of_the_machine_where_it_arrives(
     wanted, pickled = rnn.forward(x)[0], pickle.dumps(rnn)
     assert b"numba" not in pickled
     assert np.array_equal(pickle.loads(pickled).forward(x)[0], wanted)
-    monkeypatch.setattr(pool, "_compiling_failed", "numba is missing")
+    monkeypatch.setattr(room, "_compiling_failed", "numba is missing")
     there = pickle.loads(pickled)
     assert "numpy scan: not the numba scan, because numba is missing" in mr.explain(there)
     assert np.allclose(there.forward(x)[0], wanted, atol=1e-6)
@@ -234,8 +234,8 @@ def test_what_is_missing_is_named(name, named, why, monkeypatch):
             raise ModuleNotFoundError("what it needs is not there", name=named.format(name))
         return numba
 
-    monkeypatch.setattr(pool, "import_module", import_module)
-    monkeypatch.setattr(pool, "_why_not_imported", pool._why_not_imported.__wrapped__)
+    monkeypatch.setattr(room, "import_module", import_module)
+    monkeypatch.setattr(room, "_why_not_imported", room._why_not_imported.__wrapped__)
     why = why.format(name)
     with pytest.raises(ValueError, match=f"scan: 'numba' cannot run here: {re.escape(why)}"):
         mr.RNN(3, 4, scan="numba")
@@ -247,14 +247,14 @@ def test_numba_that_does_not_go_with_what_is_here_is_done_without(error, monkeyp
     def import_module(module):
         raise error("Numba needs an older NumPy")
 
-    monkeypatch.setattr(pool, "import_module", import_module)
-    why = pool._why_not_imported.__wrapped__()
+    monkeypatch.setattr(room, "import_module", import_module)
+    why = room._why_not_imported.__wrapped__()
     assert why == "numba cannot be imported: Numba needs an older NumPy"
 
 
 def test_a_numba_that_does_not_compile_is_done_without(monkeypatch):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    assert pool._why_not_imported.__wrapped__() == "NUMBA_DISABLE_JIT is set"
+    assert room._why_not_imported.__wrapped__() == "NUMBA_DISABLE_JIT is set"
 
 
 def test_compiling_is_announced_once(capsys):
@@ -285,10 +285,10 @@ def test_the_command_says_what_is_missing(monkeypatch, capsys, not_failed):
         nowhere.setattr(command, "compile_ahead", lambda dtype: "")
         nowhere.setattr(compile, "kept_in", lambda: None)
         assert command.main() == 2
-    monkeypatch.setattr(pool, "_compiling_failed", "numba is missing")
+    monkeypatch.setattr(room, "_compiling_failed", "numba is missing")
     assert command.main() == 2
     out, err = capsys.readouterr()
     assert (out, err) == (
         "",
-        f"minirnn.compile: {kernels.NOT_KEPT}\nminirnn.compile: numba is missing\n",
+        f"minirnn.compile: {room.NOT_KEPT}\nminirnn.compile: numba is missing\n",
     )

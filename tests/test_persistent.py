@@ -29,9 +29,9 @@ from test_cuda_kernels import (
 )
 
 import minirnn as mr
-from minirnn import kernels
 from minirnn.cells import LSTMCell
-from minirnn.kernels import choose
+from minirnn.kernels import choice
+from minirnn.kernels.choice import choose
 from minirnn.kernels.cuda.module import source
 from minirnn.kernels.cuda.persistent import scan as persistent_scan
 from minirnn.kernels.cuda.persistent.limits import Limits, device_limits
@@ -248,7 +248,7 @@ def test_it_is_chosen_where_it_fits_and_has_passed_on_a_device(monkeypatch):
     with pytest.raises(ValueError, match="'persistent' cannot run here: W does not fit"):
         choose(LSTMCell(), CUDA, "persistent", np.float32, 1321)
     proof = {"device": "a card", "date": "today", "commit": "c"}
-    monkeypatch.setattr(kernels, "last_pass", lambda *kernel: proof)
+    monkeypatch.setattr(choice, "last_pass", lambda *kernel: proof)
     assert choose(LSTMCell(), CUDA, "auto", np.float32, 1320)[0].name == "persistent"
     scan, why = choose(LSTMCell(), CUDA, "auto", np.float32, 1321)
     assert scan.name == "fused"

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 import minirnn as mr
-from minirnn import kernels
 from minirnn.cells import CELLS
-from minirnn.kernels import pool
+from minirnn.kernels import choice, pool
 from minirnn.kernels.pool import parallel, shares, thread_count
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
 from minirnn.kernels.workers import Workers
@@ -31,7 +30,7 @@ each_count = pytest.mark.parametrize("count", [2, 3])
 @pytest.fixture(autouse=True)
 def threads_are_blas_s_by_default(monkeypatch):
     """As where no scan is compiled."""
-    for module in (pool, kernels):
+    for module in (pool, choice):
         monkeypatch.setattr(module, "why_not_compiled", lambda: "numba")
 
 

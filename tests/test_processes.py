@@ -16,8 +16,7 @@ from helpers import blas_threads
 from threadpoolctl import threadpool_limits
 
 import minirnn as mr
-from minirnn import kernels
-from minirnn.kernels import pool, workers
+from minirnn.kernels import choice, pool, workers
 from minirnn.kernels.pool import parallel, shares, thread_count
 from minirnn.kernels.workers import Workers
 
@@ -27,7 +26,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs what POSIX systems 
 @pytest.fixture(params=["", "numba"], ids=["compiled", "not compiled"])
 def by_default(request, monkeypatch):
     """Whether threads are in use without being asked for."""
-    for module in (pool, kernels):
+    for module in (pool, choice):
         monkeypatch.setattr(module, "why_not_compiled", lambda: request.param)
     pool._blas_alone.look_again()
 

@@ -12,7 +12,7 @@ from scans import each_scan
 import minirnn as mr
 from minirnn.backend import get_backend
 from minirnn.cells import CELLS
-from minirnn.kernels import available
+from minirnn.kernels.choice import available
 from minirnn.recurrent import Recurrent
 
 D, H = 3, 4
@@ -474,7 +474,7 @@ def test_explain_refuses_an_input_that_forward_would_refuse(wrong):
 
 def test_only_what_runs_is_compiled_ahead(monkeypatch):
     asked = []
-    monkeypatch.setattr("minirnn.kernels.compile_ahead", asked.append)
+    monkeypatch.setattr("minirnn.kernels.choice.compile_ahead", asked.append)
     for options in ({"scan": "generic"}, {"scan": "numpy"}, {"dtype": "float64"}):
         mr.GRU(2, 2, **options)
     mr.GRU(2, 2, reset_after=False)

@@ -19,7 +19,7 @@ from test_cuda_kernels import CELLS, each_cell, no_compiler
 import minirnn as mr
 from minirnn import cells
 from minirnn.cells import LSTMCell
-from minirnn.kernels import choose
+from minirnn.kernels.choice import choose
 from minirnn.kernels.cuda import module as cuda_module
 from minirnn.recurrent import Recurrent
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..backend import get_backend
 from ..cells import CELLS
-from ..kernels import SCANS, available, choose
+from ..kernels.choice import SCANS, available, choose
 from ..printing import print_plainly
 from .proof import Case, arrangements
 

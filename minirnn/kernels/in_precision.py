@@ -9,7 +9,7 @@ from ..cells import Arrays, Cell
 from ..scan import Scan
 
 
-class InPrecision:
+class InPrecision(Scan):
     """Runs `scan` with all products of cuBLAS in `precision`; see `Scan` for the methods."""
 
     def __init__(self, scan: Scan, backend: Backend, precision: str) -> None:
@@ -31,3 +31,12 @@ class InPrecision:
         """See `Scan.backward`."""
         with self.backend.products(self.precision):
             return self.scan.backward(saved, dys, dstate, want_dx)
+
+    def step(self, cell: Cell, P: Arrays, x: Any, state: State) -> State:
+        """See `Scan.step`."""
+        with self.backend.products(self.precision):
+            return self.scan.step(cell, P, x, state)
+
+    def plan(self, x: Array, W: Array) -> str:
+        """See `Scan.plan`."""
+        return self.scan.plan(x, W)

@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from threading import RLock, get_ident
@@ -25,6 +24,7 @@ import numpy as np
 
 from .. import checks
 from ..backend import Array, array_module
+from .compiled import why_not_compiled
 from .workers import Task, Workers
 
 Result = TypeVar("Result")
@@ -195,35 +195,6 @@ def _give_up(choice: Choice) -> None:
 def processors() -> int:
     """How many processors this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def why_not_compiled() -> str:
-    """What keeps compiled scans from running here; empty if they can."""
-    return _compiling_failed or _why_not_imported()
-
-
-def compiling_failed(error: Exception) -> None:
-    """Have `why_not_compiled` say so from here on."""
-    global _compiling_failed
-    first, *_ = str(error).strip().splitlines() or [""]
-    _compiling_failed = f"it cannot be compiled here: {type(error).__name__}: {first}"
-
-
-_compiling_failed = ""
-
-
-@cache
-def _why_not_imported() -> str:
-    for name in ("numba", "threadpoolctl"):
-        try:
-            module = import_module(name)
-        except Exception as error:  # as of Numba beside a NumPy that is too new for it
-            if isinstance(error, ModuleNotFoundError) and error.name == name:
-                return f"{name} is missing: pip install 'minirnn[numba]'"
-            return f"{name} cannot be imported: {error}"
-        if name == "numba" and module.config.DISABLE_JIT:
-            return "NUMBA_DISABLE_JIT is set"
-    return ""
 
 
 def thread_count() -> int:

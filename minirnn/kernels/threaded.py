@@ -24,7 +24,7 @@ class ThreadedSaved(NamedTuple):
         return np.concatenate([saved.trace(name) for _, saved in self.parts], axis=-1)
 
 
-class ThreadedScan:
+class ThreadedScan(Scan):
     """Gives each thread its columns, if `threads` are in use; otherwise all of them to one scan."""
 
     def __init__(self, scan: Scan) -> None:
@@ -32,7 +32,7 @@ class ThreadedScan:
         self.name = scan.name
 
     def split(self, x: Array, W: Array) -> list[slice]:
-        """The sequences for each thread."""
+        """See `Scan.split`."""
         return shares(x, x.shape[-1], LEAST)
 
     def forward(
@@ -75,3 +75,7 @@ class ThreadedScan:
         dx = None if dxs[0] is None else np.concatenate(dxs, axis=-1)
         initial = tuple(np.concatenate(parts, axis=-1) for parts in zip(*dstates, strict=True))
         return dx, initial, dPs[0]
+
+    def step(self, cell: Cell, P: Arrays, x: Any, state: State) -> State:
+        """See `Scan.step`."""
+        return self.scan.step(cell, P, x, state)

@@ -247,9 +247,7 @@ class Recurrent(Stack):
             x_t = checks.real_numbers("x_t", x_t, self.dtype)
         N = x_t.shape[-1]
         state = self._zeros(N) if state is None else self._check_state("state", state, N)
-        layers = [self._arrays(d) for (d,) in self.layers]
-        with self.backend.products(self.precision):
-            new = self._one_step(self.cell, layers, x_t, state)
+        new = self._step(x_t, state)
         return new[0][-1].copy(), new
 
     @on_its_device

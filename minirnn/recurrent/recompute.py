@@ -53,7 +53,7 @@ class RecomputedSaved(NamedTuple):
         return out
 
 
-class RecomputedScan:
+class RecomputedScan(Scan):
     """Runs `scan` over segments of `k` steps; see `Scan` for the methods."""
 
     def __init__(self, scan: Scan, k: int) -> None:
@@ -84,7 +84,7 @@ class RecomputedScan:
         dx = xp.empty(x.shape, P["U"].dtype) if want_dx and x.ndim == 3 else None
         dP = {name: xp.zeros_like(value) for name, value in P.items()}
         # Compiled code leaves a second thread free to compute the segment before meanwhile
-        start = ahead if self.scan.name == "numba" else partial
+        start = ahead if self.scan.leaves_threads else partial
         record = start(saved.again, len(saved.segments) - 1)
         for k, (own, _) in reversed(list(enumerate(saved.segments))):
             dy, current = None if dys is None else dys[own], record()

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, Backend, Draws, State
+from ..backend import Array, Backend, Draws, State, array_module
 from ..cells import Arrays, Cell
-from ..kernels import choose
-from ..kernels.in_place.one_step import one_step
+from ..kernels.choice import choose
 from ..layers.dropout import dropout_mask
 from ..parameter import Layer, Parameter
-from ..scan import Saved, Scan, joined
+from ..scan import Saved, Scan
 from .cache import Cache, Direction
 
 
@@ -39,14 +38,9 @@ class Stack(Layer):
         self.scan, self.scan_reason = choose(
             self.cell, self.backend, self._wanted_scan, dtype, self.hidden_size, self.precision
         )
-        self._one_step = one_step(self.cell, self.scan)
 
     def __getstate__(self) -> dict[str, Any]:
-        chosen = (
-            "scan",
-            "scan_reason",
-            "_one_step",
-        )  # anew where it arrives, as on another machine
+        chosen = ("scan", "scan_reason")  # anew where it arrives, as on another machine
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in chosen}
 
@@ -146,6 +140,18 @@ class Stack(Layer):
             dys = dx  # the input of this layer is the output of the one below
         return dys, dstate
 
+    def _step(self, x: Any, state: State) -> State:
+        """One step of all layers; x (D, N) or tokens as `OneHotColumns`."""
+        layers = [self._arrays(d) for (d,) in self.layers]
+        at_once = self.scan.steps(self.cell, layers, x, state)
+        if at_once is not None:
+            return at_once
+        new = []
+        for P, old in zip(layers, zip(*state, strict=True), strict=True):
+            new.append(self.scan.step(self.cell, P, x, old))
+            x = new[-1][0]
+        return joined(new)
+
     def _arrays(self, d: Direction) -> Arrays:
         """The parameters of one scan by letter, as they are now."""
         own = {letter: p.data for letter, p in self._by_letter[d.name].items()}
@@ -167,3 +173,18 @@ class Stack(Layer):
 
     def _state_shape(self, N: Any) -> tuple[Any, ...]:
         return (self.num_layers * self.num_directions, self.hidden_size, N)
+
+
+def joined(states: list[State]) -> State:
+    """The states of several scans, with parts (H, N), as one with parts (scans, H, N)."""
+    like = states[0][0]
+    xp, shape, dtype = array_module(like), (len(states), *like.shape), like.dtype
+    if xp is np and len(states) == 1:  # as in each single step: the way that starts soonest
+        return tuple([part.reshape(shape).copy() for part in states[0]])
+    # (`stack` would be the word, and takes several times as long to start)
+    whole = []
+    for parts in zip(*states, strict=True):
+        whole.append(to := xp.empty(shape, dtype))
+        for k, part in enumerate(parts):
+            to[k] = part
+    return tuple(whole)

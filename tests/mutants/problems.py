@@ -14,7 +14,8 @@ from minirnn import gradcheck
 from minirnn.attention import Attention
 from minirnn.backend import get_backend
 from minirnn.cells import CELLS, Cell
-from minirnn.kernels import available, choose, pool, side_by_side, threaded
+from minirnn.kernels import pool, side_by_side, threaded
+from minirnn.kernels.choice import available, choose
 from minirnn.scan import GenericScan, Scan
 
 Problem: TypeAlias = tuple[str, Callable[[], str | None]]  # name; says what is wrong, if anything

@@ -23,7 +23,7 @@ class RegisterScan(PersistentScan):
         return in_registers(*sizes, self.limits, self.registers)
 
     def plan(self, x: Array, W: Array) -> str:
-        """See `Planning.plan`."""
+        """See `Scan.plan`."""
         plan = self.in_registers(W, x.shape[-1])
         return plan.in_words(x.shape[-1]) if plan else super().plan(x, W)
 

@@ -14,7 +14,6 @@ from ...backend import Array, State
 from ...cells import Arrays, Cell
 from ...scan import Scan
 from ...tokens import OneHotColumns
-from ..in_place.one_step import OneStep
 from ..pool import parallel, shares
 from . import loops
 from . import one_step as numba_one_step
@@ -67,7 +66,7 @@ def _columns(blocks: Array, H: int) -> Array:
     return blocks.swapaxes(2, 3).reshape(steps, count * LANES, N)[:, :H]
 
 
-class NumbaScan:
+class NumbaScan(Scan):
     """The scan of `Scan` for RNN, LSTM and GRU in float32 and float64, on the threads of ``pool.py``.
 
     Args:
@@ -76,13 +75,14 @@ class NumbaScan:
     """
 
     name = "numba"
+    leaves_threads = True
 
     def __init__(self, cell: Cell, other: Scan) -> None:
         self.is_relu = is_relu(cell)
         self.other = other
 
     def split(self, x: Array, W: Array) -> list[slice]:
-        """The sequences for each thread."""
+        """See `Scan.split`."""
         least = -(-LEAST_PRODUCTS // max(1, len(x) * W.size))
         return shares(x, x.shape[-1], max(LEAST_COLUMNS, least))
 
@@ -166,25 +166,28 @@ class NumbaScan:
             found.append(Part(own, plan, tokens, standing, room[start:stop]))
         return found
 
+    def step(self, cell: Cell, P: Arrays, x: Any, state: State) -> State:
+        """See `Scan.step`."""
+        return self.other.step(cell, P, x, state)
 
-def compiled_step(other: OneStep, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State:
-    """One step of RNN, LSTM and GRU; `other` is for more columns, and complex numbers."""
-    dtype = state[0].dtype
-    if state[0].shape[2] != 1 or dtype.kind == "c":
-        return other(cell, layers, x, state)
-    kind = LAYOUTS[type(cell)].cell, is_relu(cell)
-    token, column = -1, x
-    if isinstance(x, OneHotColumns):
-        token, column = int(x.tokens[0]), state[0][0]  # which is not read
-    old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
-    new = tuple([np.empty(part.shape, part.dtype) for part in state])
-    for k, P in enumerate(layers):
-        arguments = *kind, (P["U"], P["W"], P["b"], P.get("bw", P["b"])), k, token
-        try:
-            numba_one_step.step(*arguments, *old, new[0], new[-1])
-        except (
-            TypeError
-        ):  # others are in the parameters' place, of a dtype that is not compiled yet
-            compile_for(dtype)
-            numba_one_step.step(*arguments, *old, new[0], new[-1])
-    return new
+    def steps(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
+        """See `Scan.steps`: of one sequence, and of real numbers."""
+        dtype = state[0].dtype
+        if state[0].shape[2] != 1 or dtype.kind == "c":
+            return None
+        kind = LAYOUTS[type(cell)].cell, is_relu(cell)
+        token, column = -1, x
+        if isinstance(x, OneHotColumns):
+            token, column = int(x.tokens[0]), state[0][0]  # which is not read
+        old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
+        new = tuple([np.empty(part.shape, part.dtype) for part in state])
+        for k, P in enumerate(layers):
+            arguments = *kind, (P["U"], P["W"], P["b"], P.get("bw", P["b"])), k, token
+            try:
+                numba_one_step.step(*arguments, *old, new[0], new[-1])
+            except (
+                TypeError
+            ):  # others are in the parameters' place, of a dtype that is not compiled yet
+                compile_for(dtype)
+                numba_one_step.step(*arguments, *old, new[0], new[-1])
+        return new

@@ -7,29 +7,16 @@ the step. Equation numbers are those of ``cells.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ...backend import Array, State
-from ...cells import Arrays, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
-from ...scan import Scan, joined
+from ...cells import Arrays, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from ...tokens import OneHotColumns
 from .steps import half_plus_half, relu
 
 multiply, tanh = np.multiply, np.tanh
-
-# (the cell, its parameters, x (D, N) or tokens as `OneHotColumns`, the state) -> the new state
-LayerStep: TypeAlias = Callable[[Any, Arrays, Any, State], State]
-# The same for a network: the parameters of each layer, and the state with parts (layers, H, N)
-OneStep: TypeAlias = Callable[[Any, list[Arrays], Any, State], State]
-
-
-def generic_step(cell: Cell, P: Arrays, x: Any, state: State) -> State:
-    """Any cell, by its equations."""
-    return cell.forward(P, x, state)[0]
 
 
 def rnn_step(cell: RNNCell, P: Arrays, x: Any, state: State) -> State:
@@ -81,39 +68,6 @@ def gru_reset_before_step(cell: GRUResetBeforeCell, P: Arrays, x: Any, state: St
     _logistic(rz)
     n += W[2 * H :].dot(rz[:H] * h)
     return (_mixed(rz[H:], n, h),)
-
-
-_IN_PLACE: dict[type, LayerStep] = {
-    RNNCell: rnn_step,
-    LSTMCell: lstm_step,
-    GRUCell: gru_step,
-    GRUResetBeforeCell: gru_reset_before_step,
-}
-
-
-def one_step(cell: Cell, scan: Scan) -> OneStep:
-    """The one that goes with `scan`."""
-    # (`partial`, and not a function within a function: those cannot be pickled)
-    by_equations = scan.name in ("generic", "fused", "persistent")
-    layer_by_layer = partial(
-        through_layers, generic_step if by_equations else _IN_PLACE[type(cell)]
-    )
-    if scan.name == "numba":
-        from ..compiled.scan import compiled_step  # Numba takes a while to import
-
-        return partial(compiled_step, layer_by_layer)
-    return layer_by_layer
-
-
-def through_layers(
-    step: LayerStep, cell: Cell, layers: list[Arrays], x: Any, state: State
-) -> State:
-    """Take the step in each layer, whose new h is the input of the next."""
-    new = []
-    for P, old in zip(layers, zip(*state, strict=True), strict=True):
-        new.append(step(cell, P, x, old))
-        x = new[-1][0]
-    return joined(new)
 
 
 def _input_part(U: Array, x: Any) -> Array:

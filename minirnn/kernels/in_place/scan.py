@@ -14,15 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ...backend import Array, State
 from ...cells import Arrays, Cell
+from ...scan import Scan
 from ...tokens import add_up_columns
 from ..side_by_side import SideBySide, SumOfProducts, steps_at_once
 from .memory import one_block
+
+# (the cell, its parameters, x (D, N) or tokens as `OneHotColumns`, the state) -> the new state
+OneStep: TypeAlias = Callable[[Any, Arrays, Any, State], State]
 
 
 @dataclass
@@ -96,12 +100,19 @@ class Steps(Protocol):
         """The gradients of P by name, from the sums of those products."""
 
 
-class NumpyScan:
-    """The scan of `Scan`, for cells that have `Steps` of their own."""
+class NumpyScan(Scan):
+    """The scan of `Scan`, for cells that have `Steps` of their own.
 
-    def __init__(self, steps: Steps) -> None:
-        self.name = "numpy"
-        self.steps = steps
+    Args:
+        in_place: those of the cell.
+        one_step: what `step` does.
+    """
+
+    name = "numpy"
+
+    def __init__(self, in_place: Steps, one_step: OneStep) -> None:
+        self.in_place = in_place
+        self.one_step = one_step
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
@@ -111,7 +122,7 @@ class NumpyScan:
         tokens: Array = x if x.ndim == 2 else None
         standing: Array = None if mask is None else ~mask
         D = 0 if tokens is not None else x.shape[1]
-        shapes = [(T + 1, H + 1 + D, N), (T, self.steps.gate_rows * H, N)]
+        shapes = [(T + 1, H + 1 + D, N), (T, self.in_place.gate_rows * H, N)]
         shapes += [(T + 1, H, N)] * len(state[1:])
         Z, gates, *rest = one_block(state[0].dtype, shapes)
         Z[:, H] = 1
@@ -122,8 +133,8 @@ class NumpyScan:
         states = [Z[:, :H], *rest]
         for over_time, initial in zip(states, state, strict=True):
             over_time[0] = initial
-        saved = NumpySaved(cell, P, self.steps, Z, tokens, standing, states, gates)
-        step = self.steps.forward(saved)
+        saved = NumpySaved(cell, P, self.in_place, Z, tokens, standing, states, gates)
+        step = self.in_place.forward(saved)
         stops = [False] * T if standing is None else standing.any(axis=1).tolist()
         for t in range(T):
             step(t)
@@ -141,7 +152,7 @@ class NumpyScan:
         """See `Scan.backward`."""
         P, Z, tokens, standing, H = saved.P, saved.Z, saved.tokens, saved.standing, saved.H
         T, N, dtype = Z.shape[0] - 1, Z.shape[2], Z.dtype
-        U, rows = P["U"], self.steps.input_rows
+        U, rows = P["U"], self.in_place.input_rows
         inputs = slice(rows.start * H, rows.stop * H)
         if standing is not None and dys is not None:
             dys = np.where(standing[:, None], 0, dys)
@@ -151,14 +162,14 @@ class NumpyScan:
         dx: Array = np.empty((T, U.shape[1], N), dtype) if want_dx and tokens is None else None
         dU: Array = np.zeros_like(U) if tokens is not None else None
         k = steps_at_once(T, N)
-        dA = np.empty((k, self.steps.rows * H, N), dtype)
+        dA = np.empty((k, self.in_place.rows * H, N), dtype)
         stacks = [Z] if saved.operand is None else [Z, saved.operand]
         side_a = SideBySide(dA, dA.shape[1], k)
         side_z = SideBySide(Z, sum(stack.shape[1] for stack in stacks), k)
         side_dx = SideBySide(Z, U.shape[1], k) if dx is not None else None
-        pairs = self.steps.products(saved)
+        pairs = self.in_place.products(saved)
         sums = [SumOfProducts(Z, a.stop - a.start, z.stop - z.start) for a, z in pairs]
-        step = self.steps.backward(saved, d)
+        step = self.in_place.backward(saved, d)
         for stop in range(T, 0, -k):
             start = max(0, stop - k)
             for t in reversed(range(start, stop)):
@@ -182,7 +193,11 @@ class NumpyScan:
                 dx[start:stop] = side_dx.by_step(stop - start)
             if tokens is not None:
                 add_up_columns(columns[inputs], tokens[start:stop].ravel(), dU)
-        dP = self.steps.gradients(saved, [s.total for s in sums])
+        dP = self.in_place.gradients(saved, [s.total for s in sums])
         if dU is not None:
             dP["U"] = dU
         return dx, tuple(d), dP
+
+    def step(self, cell: Cell, P: Arrays, x: Any, state: State) -> State:
+        """See `Scan.step`."""
+        return self.one_step(cell, P, x, state)

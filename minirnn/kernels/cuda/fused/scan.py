@@ -21,6 +21,7 @@ import numpy as np
 
 from ....backend import Array, State, array_module
 from ....cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
+from ....scan import Scan
 from ....tokens import add_up_columns
 from ...side_by_side import by_step
 from ..cublas import product, repeated
@@ -83,7 +84,7 @@ class FusedSaved(NamedTuple):
         return self.gates[place * H : (place + 1) * H].swapaxes(0, 1)
 
 
-class FusedScan:
+class FusedScan(Scan):
     """The scan of `Scan` for RNN, LSTM and GRU (`reset_after=True`) in float32 and float64.
 
     Args:

@@ -104,7 +104,7 @@ class PersistentScan(FusedScan):
         return dstate
 
     def plan(self, x: Array, W: Array) -> str:
-        """See `Planning.plan`."""
+        """See `Scan.plan`."""
         return self._plan(W, x.shape[-1]).in_words(x.shape[-1])
 
     def _plan(self, W: Array, N: int) -> Plan:

@@ -1,0 +1,222 @@
+"""Which scan runs: every kind is asked, from the fastest on, what keeps it from running here.
+
+The choice is made here, openly: `choose` gives the scan and the reason, and `minirnn.explain` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import Backend
+from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
+from ..scan import GenericScan, Scan
+from .compiled import NOT_KEPT, compile_ahead, why_not_compiled
+from .cuda.fused.scan import LAYOUTS, FusedScan
+from .cuda.module import last_pass, title
+from .cuda.persistent.limits import device_limits
+from .cuda.persistent.scan import PersistentScan
+from .cuda.persistent.scan import obstacle as too_large
+from .in_place.gru import GRUResetBeforeSteps, GRUSteps
+from .in_place.one_step import gru_reset_before_step, gru_step, lstm_step, rnn_step
+from .in_place.scan import NumpyScan, OneStep, Steps
+from .in_place.steps import LSTMSteps, RNNSteps
+from .in_precision import InPrecision
+from .threaded import ThreadedScan
+
+NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
+IN_PLACE: dict[type, tuple[Callable[[Any], Steps], OneStep]] = {
+    RNNCell: (RNNSteps, rnn_step),
+    LSTMCell: (LSTMSteps, lstm_step),
+    GRUCell: (lambda cell: GRUSteps(), gru_step),
+    GRUResetBeforeCell: (lambda cell: GRUResetBeforeSteps(), gru_reset_before_step),
+}
+
+
+class Wanted(NamedTuple):
+    """What is to be run, and where."""
+
+    cell: Cell
+    backend: Backend
+    dtype: Any = np.float32
+    H: int = 1
+    precision: str | None = None
+
+
+class Kind:
+    """A kind of scan; this one, the plain one, runs anything anywhere."""
+
+    name = "generic"
+    on_host: bool | None = None  # or on CUDA devices; None is both
+
+    def misplaced(self, wanted: Wanted) -> str:
+        """Where it should run instead; empty if it may run there."""
+        if self.on_host in (None, wanted.backend.xp is np):
+            return ""
+        needs = "it runs on the host" if self.on_host else "it needs a CUDA device"
+        return f"the parameters are on {wanted.backend.name}, and {needs}"
+
+    def obstacle(self, wanted: Wanted) -> str:
+        """What else keeps it from running; empty if nothing does."""
+        return ""
+
+    def doubt(self, wanted: Wanted) -> str:
+        """What speaks against taking it unasked."""
+        return ""
+
+    def prepare(self, wanted: Wanted) -> str:
+        """Make ready for it; return what keeps that from being done."""
+        return ""
+
+    def praise(self, wanted: Wanted) -> str:
+        """What is said of it when it is taken unasked."""
+        return ""
+
+    def make(self, wanted: Wanted) -> Scan:
+        """The scan, whatever the precision."""
+        return GenericScan()
+
+
+class InPlace(Kind):
+    """On NumPy arrays, with no new ones."""
+
+    name, on_host = "numpy", True
+
+    def obstacle(self, wanted: Wanted) -> str:
+        """A cell that it has no steps of."""
+        known = type(wanted.cell) in IN_PLACE
+        return "" if known else f"{wanted.cell.name} has no in-place steps in minirnn/kernels"
+
+    def make(self, wanted: Wanted) -> Scan:
+        """Threads share the batch."""
+        steps, one_step = IN_PLACE[type(wanted.cell)]
+        return ThreadedScan(NumpyScan(steps(wanted.cell), one_step))
+
+
+class Compiled(InPlace):
+    """Compiled by Numba, which takes a while to import."""
+
+    name = "numba"
+
+    def obstacle(self, wanted: Wanted) -> str:
+        """A cell that it has no steps of, or nothing to compile them with."""
+        if type(wanted.cell) not in NUMBA_CELLS:
+            return f"{wanted.cell.name} has no compiled steps in minirnn/kernels"
+        return why_not_compiled()
+
+    def doubt(self, wanted: Wanted) -> str:
+        """Double precision."""
+        made_for = np.dtype(wanted.dtype) == np.float32
+        return "" if made_for else f"it is made for float32, and this is {wanted.dtype}"
+
+    def prepare(self, wanted: Wanted) -> str:
+        """Compile it."""
+        return compile_ahead(wanted.dtype)
+
+    def praise(self, wanted: Wanted) -> str:
+        """Its speed, and that it will be compiled again if it will."""
+        from .compiled.compile import kept_in
+
+        return "the fastest one on this device" + ("" if kept_in() else f"; {NOT_KEPT}")
+
+    def make(self, wanted: Wanted) -> Scan:
+        """With the one in place for complex numbers."""
+        from .compiled.scan import NumbaScan
+
+        return NumbaScan(wanted.cell, super().make(wanted))
+
+
+class Fused(Kind):
+    """On CUDA, with a product and a kernel for each step."""
+
+    name, on_host = "fused", False
+
+    def obstacle(self, wanted: Wanted) -> str:
+        """A cell that it has no kernels of."""
+        known = type(wanted.cell) in LAYOUTS
+        return "" if known else f"{wanted.cell.name} has no CUDA kernels in minirnn/kernels"
+
+    def doubt(self, wanted: Wanted) -> str:
+        """That its kernels, as they are, have not been tested on a device."""
+        if self._proof(wanted):
+            return ""
+        return (
+            f"it has not passed its tests{' in TF32' if wanted.precision else ''} on a device yet; "
+            f'scan="{self.name}" takes it all the same'
+        )
+
+    def praise(self, wanted: Wanted) -> str:
+        """Its speed, and where they have been tested."""
+        passed = "it passed its tests on {device}, {date}, {commit}"
+        return "the fastest one on this device; " + passed.format(**self._proof(wanted) or {})
+
+    def make(self, wanted: Wanted) -> Scan:
+        """CuPy compiles the kernels when they first run."""
+        return FusedScan(wanted.cell, wanted.backend.xp.RawModule)
+
+    def _proof(self, wanted: Wanted) -> dict[str, str] | None:
+        return last_pass(title(self.name, wanted.precision), wanted.cell.name)
+
+
+class Persistent(Fused):
+    """On CUDA, with one kernel for all steps, which keeps W on the device."""
+
+    name = "persistent"
+
+    def obstacle(self, wanted: Wanted) -> str:
+        """A cell that it has no kernels of, or a W that does not fit."""
+        cell, backend, dtype, H, _ = wanted
+        cannot = super().obstacle(wanted)
+        return cannot or too_large(cell, H, dtype, device_limits(backend.device))
+
+    def make(self, wanted: Wanted) -> Scan:
+        """CuPy compiles the kernels when they first run."""
+        xp, limits = wanted.backend.xp, device_limits(wanted.backend.device)
+        occupancy = xp.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
+        return PersistentScan(wanted.cell, xp.RawModule, limits, occupancy)
+
+
+KINDS = (Persistent(), Fused(), Compiled(), InPlace(), Kind())  # the fastest first
+SCANS = ("auto", *(kind.name for kind in reversed(KINDS)))
+
+
+def available(cell: Cell, backend: Backend) -> tuple[str, ...]:
+    """The names of the scans that can run this cell on this device, the fastest one last."""
+    wanted = Wanted(cell, backend)
+    can_run = (kind for kind in KINDS if not (kind.misplaced(wanted) or kind.obstacle(wanted)))
+    return tuple(kind.name for kind in can_run)[::-1]
+
+
+def choose(
+    cell: Cell,
+    backend: Backend,
+    scan: str = "auto",
+    dtype: Any = np.float32,
+    H: int = 1,
+    precision: str | None = None,
+) -> tuple[Scan, str]:
+    """Return the scan to run, for a hidden size H and products in a precision, and why it is this one.
+
+    Raises:
+        ValueError: `scan` is not a known name, or is one that cannot run this cell on this device.
+    """
+    if not isinstance(scan, str) or scan not in SCANS:
+        raise ValueError(f"scan: got {scan!r}, want one of {', '.join(map(repr, SCANS))}")
+    wanted, unasked = Wanted(cell, backend, dtype, H, precision), scan == "auto"
+    against: list[str] = []
+    for kind in KINDS:
+        if kind.misplaced(wanted) if unasked else kind.name != scan:
+            continue
+        obstacle = kind.misplaced(wanted) or kind.obstacle(wanted)
+        obstacle = obstacle or (unasked and kind.doubt(wanted)) or kind.prepare(wanted)
+        if not obstacle:
+            break
+        if not unasked:
+            raise ValueError(f"scan: {scan!r} cannot run here: {obstacle}")
+        against.append(f"not the {kind.name} scan, because {obstacle}")
+    why = [*against, kind.praise(wanted)] if unasked else [f'because scan="{scan}" was asked for']
+    made = kind.make(wanted)
+    made = InPrecision(made, backend, precision) if precision else made
+    return made, "; ".join(filter(None, why))
