@@ -26,6 +26,7 @@ from minirnn.kernels.cuda.persistent import scan as persistent_scan
 from minirnn.kernels.cuda.persistent.limits import Limits
 from minirnn.kernels.cuda.persistent.plan import divide, layout
 from minirnn.recurrent import Recurrent
+from minirnn.scan import Scan
 
 H200 = Limits(132, 227 * 1024)
 SMALL = Limits(4, 12000, 64)  # a device with warps, as large as the host can play
@@ -39,7 +40,7 @@ class Rounded(np.ndarray):
         return to_tf32(np.asarray(self)) @ to_tf32(other)
 
 
-class Reference:
+class Reference(Scan):
     """The generic scan with W h and Wᵀ da in TF32, and all else in float32."""
 
     name = "generic"
