@@ -75,16 +75,26 @@ def run(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_example(name: str, *arguments: Any, cwd: Path) -> str:
-    """Run ``examples/NAME.py`` in this process, check the picture it made, return what it printed."""
+def run_here(name: str, *arguments: Any, cwd: Path) -> tuple[int, str, str]:
+    """Run the program of ``examples/NAME.py`` in this process: its exit status and what it said."""
     command = [f"{name}.py", *map(str, arguments)]
     out, err = io.StringIO(), io.StringIO()
     with chdir(cwd), patch.object(sys, "argv", command), redirect_stdout(out), redirect_stderr(err):
-        import_module(name).main()
-    assert err.getvalue() == ""
-    pictures = [line for line in out.getvalue().splitlines() if line.startswith("picture: ")]
+        try:
+            import_module(name).main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return code, out.getvalue(), err.getvalue()
+
+
+def run_example(name: str, *arguments: Any, cwd: Path) -> str:
+    """The same to its end; check the picture that it says it made, return what it printed."""
+    code, out, err = run_here(name, *arguments, cwd=cwd)
+    assert (code, err) == (0, "")
+    pictures = [line for line in out.splitlines() if line.startswith("picture: ")]
     assert pictures
     for line in pictures:
         path = cwd / line.removeprefix("picture: ")
         assert path.read_bytes().startswith(b"\x89PNG")
-    return out.getvalue()
+    return out

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers import ROOT, run, run_example
+from helpers import ROOT, run, run_example, run_here
 
 import minirnn as mr
 
@@ -44,27 +44,19 @@ def test_hihello_says_ihello_and_draws_it(cell, bare, tmp_path):
     ],
 )
 @pytest.mark.parametrize("name", ["hihello", "char_sequence", "long_sentence"])
-def test_examples_refuse_mistakes_in_one_line(
-    name, arguments, message, example, tmp_path, monkeypatch, capsys
-):
+def test_examples_refuse_mistakes_in_one_line(name, arguments, message, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        example(name).main()
-    said = capsys.readouterr()
-    assert ended.value.code == 2
-    assert message in said.err
-    assert (said.out, said.err.count("\n")) == ("", 1)
+    code, out, err = run_here(name, *arguments, cwd=tmp_path)
+    assert message in err
+    assert (code, out, err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize("name", ["hihello", "char_sequence", "long_sentence"])
-def test_examples_need_no_matplotlib(name, example, tmp_path, monkeypatch, capsys):
+def test_examples_need_no_matplotlib(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--steps", "5"])
-    monkeypatch.chdir(tmp_path)
-    example(name).main()
-    assert "no picture, because matplotlib is missing" in capsys.readouterr().out
+    code, out, _ = run_here(name, "--steps", 5, cwd=tmp_path)
+    assert code == 0
+    assert "no picture, because matplotlib is missing" in out
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers import ROOT, run, run_example
+from helpers import run_example, run_here
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,8 +176,6 @@ def test_quick_run_learns_and_remembers_longer(tmp_path):
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, message, tmp_path):
-    done = run(ROOT / "examples" / "memory.py", *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert message in line
-    assert done.stdout == ""
+    code, out, err = run_here("memory", *arguments, cwd=tmp_path)
+    assert message in err
+    assert (code, out, err.count("\n")) == (2, "", 1)

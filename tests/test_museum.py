@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from altered import altered
 from exhibits import EXHIBITS
-from helpers import ROOT, run, run_example
+from helpers import run_example, run_here
 
 import minirnn as mr
 from minirnn.cells import LSTMCell
@@ -183,7 +183,7 @@ def test_command_shows_a_mistake_and_draws_its_training(tmp_path):
 
 
 def test_command_lists_all_exhibits(tmp_path):
-    listed = run(ROOT / "examples" / "bug_museum.py", cwd=tmp_path).stdout.splitlines()
+    listed = run_here("bug_museum", cwd=tmp_path)[1].splitlines()
     assert [line.split()[0] for line in listed] == list(EXHIBITS)
     assert list(tmp_path.iterdir()) == []  # no folder for a picture that is not drawn
 
@@ -212,7 +212,6 @@ def test_table_has_what_each_check_says_of_each_exhibit(example, monkeypatch, ca
 def test_command_refuses_an_unknown_exhibit_and_one_among_all_in_one_line(
     arguments, words, tmp_path
 ):
-    done = run(ROOT / "examples" / "bug_museum.py", *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert words in done.stderr
+    code, _, err = run_here("bug_museum", *arguments, cwd=tmp_path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert words in err

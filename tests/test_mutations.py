@@ -21,6 +21,7 @@ def test_every_mutant_of_some_modules_is_caught_or_cannot_be(capsys, monkeypatch
     assert all(function.__code__ is code for function, code in before.items())
 
 
+@pytest.mark.exhaustive
 def test_survivors_that_no_argument_excuses_are_complained_of(capsys, monkeypatch):
     monkeypatch.setattr(mutations, "MODULES", ("kernels.in_place.scan",))
     monkeypatch.setattr(mutations, "ARGUMENTS", {})
@@ -30,6 +31,7 @@ def test_survivors_that_no_argument_excuses_are_complained_of(capsys, monkeypatc
     assert last.endswith(f" 0 equivalent, {len(survivors)} survived")
 
 
+@pytest.mark.exhaustive
 def test_arguments_for_what_does_not_survive_are_complained_of(capsys, monkeypatch):
     monkeypatch.setattr(mutations, "MODULES", ("scan",))
     monkeypatch.setattr(mutations, "ARGUMENTS", {("GenericScan.backward", "dx[t] = dx"): "why"})

@@ -186,6 +186,7 @@ def test_parameters_that_changed_are_noticed_and_do_not_change_the_gates(rng):
         net.backward(cache, ys)
 
 
+@pytest.mark.exhaustive
 @each_scan
 def test_gradients_by_the_complex_step(cell, scan, rng):
     net = network(cell, scan, layers=1)

@@ -244,6 +244,7 @@ def covered(report, rng, shared, n=315):
     return count
 
 
+@pytest.mark.exhaustive
 def test_interval_of_the_ratio_holds_the_truth(report, rng, monkeypatch):
     """Mostly, if both predictions have the same wild times, as two of one price do; and where each
     has its own, the blocks are better than days drawn one by one."""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import ROOT, all_same_bits, run, run_example
+from helpers import ROOT, all_same_bits, run, run_example, run_here
 
 import minirnn as mr
 from minirnn.data import batch_first
@@ -200,6 +200,7 @@ def test_epoch_is_that_of_plain_loops(stock_csv, rng):
         assert np.allclose(value, p[name], atol=1e-4), name
 
 
+@pytest.mark.exhaustive
 def test_slide_s_version_learns_the_mean_and_its_checkpoint_says_the_same(tmp_path):
     stdout = run_example("stock_csv", "train", cwd=tmp_path)
     assert "x (T, D, N) = (3, 4, 73), closes (1, N) = (1, 73)" in stdout
@@ -215,13 +216,13 @@ def test_slide_s_version_learns_the_mean_and_its_checkpoint_says_the_same(tmp_pa
     said = re.findall(r"PRED= \[(.*)\]", stdout)[-1].split(", ")
     assert len(set(said)) == 1
 
-    done = run(ROOT / "examples" / "stock_csv.py", "test", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    lists = dict(re.findall(r"(PRED|GOLD)= \[(.*)\]", done.stdout))
+    code, tested, _ = run_here("stock_csv", "test", cwd=tmp_path)
+    assert code == 0
+    lists = dict(re.findall(r"(PRED|GOLD)= \[(.*)\]", tested))
     assert lists["PRED"].split(", ")[:10] == said
     assert len(lists["GOLD"].split(", ")) == 73
     report = stdout[stdout.index("standard deviation of the truth") :]
-    assert done.stdout.endswith(report[: report.index("picture: ")])
+    assert tested.endswith(report[: report.index("picture: ")])
 
 
 def test_fix_learns_in_three_epochs(tmp_path):
