@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from .backend import Array, State, array_module
 from .cells import Arrays, Cell
 from .tokens import OneHotColumns
@@ -98,41 +96,6 @@ class GenericSaved(NamedTuple):
         return out
 
 
-def refuse_misfits(cell: Cell, P: Arrays, step: Step, dstate: State, dP: Arrays) -> None:
-    """Raise a ValueError if what a cell's backward gave does not fit: new cells are checked here."""
-    _refuse(cell, "backward: d", step.state, dstate)
-    wanted = {f"dP[{name!r}]": value.shape for name, value in P.items()}
-    got = {f"dP[{name!r}]": value.shape for name, value in dP.items()}
-    for name in wanted | got:
-        if wanted.get(name) != got.get(name):
-            found, want = got.get(name, "missing"), wanted.get(name, "no such parameter")
-            raise ValueError(f"{cell.name}.backward: {name} is {found}, want {want}")
-
-
-def _refuse(cell: Cell, what: str, state: State, given: Any) -> None:
-    """Raise a ValueError if what a cell `given` is not a state like `state`."""
-    method, _, d = what.partition(": ")
-    names = [d + name for name in cell.states]
-    form = f"({', '.join(names)}{',' * (len(names) == 1)})"
-    if not isinstance(given, tuple) or len(given) != len(names):
-        found = f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
-        raise ValueError(f"{cell.name}.{method}: gave {found}, want a tuple {form}")
-    for name, part, like in zip(names, given, state, strict=True):
-        if getattr(part, "shape", None) != like.shape:
-            found = getattr(part, "shape", type(part).__name__)
-            raise ValueError(f"{cell.name}.{method}: {name} is {found}, want {like.shape}")
-
-
-def _read_only(state: State) -> State:
-    """The same numbers, for a cell to read: one that wrote to them would change its caller's arrays."""
-    if array_module(state[0]) is not np:
-        return state
-    views = tuple(part.view() for part in state)
-    for view in views:
-        view.flags.writeable = False
-    return views
-
-
 class GenericScan(Scan):
     """Runs the equations of ``cells.py`` as they stand."""
 
@@ -152,10 +115,7 @@ class GenericScan(Scan):
         steps = []
         for t in range(T):
             x_t = OneHotColumns(x[t], P["U"].shape[1]) if tokens else x[t]
-            state = _read_only(state)
             new, gates = cell.forward(P, x_t, state)
-            if t == 0:
-                _refuse(cell, "forward: ", state, new)
             steps.append(Step(x_t, state, new, gates))
             ys[t] = new[0] if mask is None else xp.where(mask[t], new[0], 0)
             if mask is not None:
@@ -181,10 +141,7 @@ class GenericScan(Scan):
             if mask is not None:  # where the state stood still, its gradient passes through
                 held = tuple(xp.where(mask[t], 0, d) for d in dstate)
                 dstate = tuple(xp.where(mask[t], d, 0) for d in dstate)
-            new, dnew = _read_only(step.new), _read_only(dstate)
-            dx_t, dstate, dP_t = cell.backward(P, step.x, step.state, new, step.gates, dnew)
-            if step is saved.steps[-1]:
-                refuse_misfits(cell, P, step, dstate, dP_t)
+            dx_t, dstate, dP_t = cell.backward(P, step.x, step.state, step.new, step.gates, dstate)
             dstate = tuple(d + d_held for d, d_held in zip(dstate, held, strict=True))
             if dx is not None:
                 dx[t] = dx_t

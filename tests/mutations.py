@@ -74,12 +74,6 @@ ThreadedScan.backward: states have two axes
     initial = tuple((np.concatenate(parts, axis=1) for parts in zip(*dstates, strict=True)))
 GenericScan.backward: what is added may be swapped
     dstate = tuple((d + d_held for d, d_held in zip(held, dstate, strict=True)))
-GenericScan.backward: the gradients of the package's own cells always have the right shapes
-    without if step is saved.steps[-1]: | if not step is saved.steps[-1]:
-    if step is saved.steps[1]: | if step is saved.steps[-2]:
-    without refuse_misfits(cell, P, step, dstate, dP_t)
-GenericScan.backward: the package's own cells write to nothing that they are given
-    new, dnew = (step.new, _read_only(dstate)) | new, dnew = (_read_only(step.new), dstate)
 """
 ARGUMENTS = listed(EQUIVALENT)
 

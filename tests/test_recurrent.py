@@ -513,7 +513,7 @@ def test_padding_that_overflows_in_the_cast_is_not_read(cell, scan, rng):
         ({"b": None}, r"ours.backward: dP\['b'\] is missing, want \(4, 1\)"),
     ],
 )
-def test_new_cell_whose_gradients_do_not_fit_is_refused(change, message, rng):
+def test_new_cell_whose_gradients_do_not_fit_is_refused(change, message):
     class Ours(mr.RNNCell):
         def backward(self, *arguments):
             self.name = "ours"
@@ -522,7 +522,5 @@ def test_new_cell_whose_gradients_do_not_fit_is_refused(change, message, rng):
             dP = dict(dP) | {name: f and np.asarray(f(dP["b"]))}
             return dx, dstate, {name: g for name, g in dP.items() if g is not None}
 
-    net = network(Ours())
-    ys, _, cache = net.forward(rng.normal(size=(3, D, 2)))
     with pytest.raises(ValueError, match=message):
-        net.backward(cache, ys)
+        network(Ours())

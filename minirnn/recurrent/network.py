@@ -19,6 +19,7 @@ from ..tokens import OneHotColumns
 from .cache import Cache, directions
 from .recompute import recomputed
 from .stack import Stack
+from .trial import try_cell
 
 
 class Recurrent(Stack):
@@ -89,6 +90,7 @@ class Recurrent(Stack):
         check_scheme(init)
         dtype, random = checks.float_dtype(dtype), generator(rng)
         self.precision = self.backend.check_precision(precision, dtype)
+        try_cell(cell, H, dtype)
         self._wanted_scan = scan
         self._choose_scan(dtype)
         self._parameters: dict[str, Parameter] = {}
@@ -97,11 +99,7 @@ class Recurrent(Stack):
         for d in (d for layer in self.layers for d in layer):
             D = self.input_size if d in self.layers[0] else self.output_size
             own = self._by_letter[d.name] = {}
-            shapes = cell.shapes(D, H)
-            if "U" not in shapes:
-                names = ", ".join(shapes)
-                raise ValueError(f"{cell.name}.shapes: got {names}; want input weights called U")
-            for letter, shape in shapes.items():
+            for letter, shape in cell.shapes(D, H).items():
                 if is_bias(letter) and not bias:
                     self._absent[letter] = self.backend.put(np.zeros(shape, dtype))
                     continue
