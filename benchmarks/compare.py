@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from .options import refuse
+from .parts import LABELS
 from .results import Row, read
-from .sides import LABELS
 from .timing import Ratio
 
 

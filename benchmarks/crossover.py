@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .parts import HOST
 from .pictures import new_figure, save
 from .results import Row
 from .rows import NOT_OURS
-from .sides import HOST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

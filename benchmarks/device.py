@@ -13,10 +13,11 @@ from . import preset
 from .events import EventClock, kernels
 from .experiment import Experiment
 from .options import refuse
+from .parts import HOST, LABELS, TF32, Unavailable, precision_of
 from .products import limit_products, needed_bytes, needed_flops, numpy_side
 from .results import Row
 from .rows import share
-from .sides import HOST, LABELS, TF32, Unavailable, make, network, precision_of, scans
+from .sides import make, network, scans
 from .sizes import Size, draw
 from .timing import Side, ratio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .sides import HOST
+from .parts import HOST
 from .timing import Side, wall
 
 BATCH, CALLS = 0.005, 100  # seconds that a batch of calls takes, about, and calls in it at most

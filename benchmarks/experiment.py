@@ -11,10 +11,11 @@ import minirnn as mr
 
 from .machine import machine, this_run, torch_missing
 from .options import folder, refuse
+from .parts import LABELS, Unavailable
 from .products import large_product, needed_flops, numpy_side, scan_products
 from .results import Results, Row
 from .rows import NOT_OURS, Meter, add_costs
-from .sides import LABELS, Unavailable, make, scans
+from .sides import make, scans
 from .sizes import Size, draw
 from .timing import Clock, Side, wall
 

@@ -8,9 +8,9 @@ from typing import Any
 from .crossover import points, said
 from .device import limit, peer
 from .markdown import markdown
+from .parts import HOST, TF32
 from .results import Row
 from .rows import share
-from .sides import HOST, TF32
 from .step_table import beside, sizes
 
 OURS = ("persistent", "fused", "generic")

@@ -12,8 +12,8 @@ import numpy as np
 
 from . import pictures
 from .experiment import Experiment
+from .parts import LABELS
 from .rows import NOT_OURS, heading, lines
-from .sides import LABELS
 from .sizes import CELLS, Size
 
 VALUES = {"T": (16, 32, 64, 128, 256), "N": (8, 16, 32, 64, 128), "H": (32, 64, 128, 256, 512)}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minirnn.recurrent.by_name import CELLS
+from minirnn.recurrent.by_name import NETWORKS
 
 from .machine import machine
 from .options import at_least, folder, refuse
@@ -58,7 +58,7 @@ def in_memory(key: str) -> int:
 def forward_and_backward(case: Case) -> tuple[float, float]:
     """Seconds, and megabytes at the peak."""
     rng = np.random.default_rng(0)
-    net = CELLS[case.cell](case.D, case.H, rng=rng, scan=case.scan)
+    net = NETWORKS[case.cell](case.D, case.H, rng=rng, scan=case.scan)
     x = rng.standard_normal((case.T, case.D, 1), dtype=np.float32)
     dys = rng.standard_normal((case.T, case.H, 1), dtype=np.float32)
     warm = min(case.T, 50)
@@ -77,7 +77,7 @@ def every(text: str) -> int | str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--cell", choices=CELLS, default="lstm")
+    parser.add_argument("--cell", choices=NETWORKS, default="lstm")
     parser.add_argument("--scan", default="auto", help='as for minirnn.LSTM (default: "auto")')
     parser.add_argument("--steps", type=at_least(1), default=100_000, help="T (default: 100,000)")
     parser.add_argument(
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
     if not STATUS.exists():
         refuse(f"memory is read from {STATUS}, which only Linux has")
     try:
-        CELLS[options.cell](1, 1, scan=options.scan)
+        NETWORKS[options.cell](1, 1, scan=options.scan)
     except ValueError as error:
         refuse(f"argument --{error}")
     target = folder(options.out)

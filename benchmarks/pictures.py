@@ -10,9 +10,9 @@ import numpy as np
 
 from minirnn.checkpoint.whole_file import written
 
+from .parts import LABELS
 from .results import Row
 from .rows import LIMITS, NOT_OURS
-from .sides import LABELS
 from .timing import ratio
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import numpy as np
 import minirnn as mr
 from minirnn.data import Streams
 
-from .sides import CLIP, HOST, LR, network
+from .parts import CLIP, HOST, LR
+from .sides import network
 from .sizes import DROPOUT, Size
 from .timing import Side
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .parts import LABELS
 from .results import Row
-from .sides import LABELS
 from .timing import Clock, Ratio, Side, measure, ratio, wall
 
 LIMITS = ("products", "large", "limit", "limit tf32")  # what is timed beside the sides

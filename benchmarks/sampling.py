@@ -15,9 +15,10 @@ import numpy as np
 
 from . import pictures
 from .experiment import Experiment
+from .parts import LABELS
 from .products import needed_flops
 from .rows import heading, lines
-from .sides import LABELS, network
+from .sides import network
 from .sizes import CELLS, Size
 from .timing import Side
 

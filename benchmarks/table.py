@@ -11,9 +11,9 @@ from . import pictures
 from .experiment import PATIENCE, Experiment
 from .memory import peak_memory
 from .options import at_least
+from .parts import LABELS
 from .results import Row
 from .rows import heading, lines
-from .sides import LABELS
 from .sizes import CELLS, PARTS, SIZES
 
 SIDES = ["generic", "numpy", "numba", "torch", "compiled", "textbook"]

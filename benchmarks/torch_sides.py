@@ -14,7 +14,7 @@ from torch import nn
 
 from minirnn.data import Streams
 
-from .sides import CLIP, LR, Parts, Unavailable, precision_of
+from .parts import CLIP, LR, Parts, Unavailable, precision_of
 from .sizes import DROPOUT, Data, Size
 from .timing import Side
 

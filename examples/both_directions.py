@@ -154,7 +154,7 @@ def build(K: int, choices: int, two_ways: bool, options: argparse.Namespace) -> 
 
     def make(hidden: int, two_ways: bool) -> Network:
         rng, device = np.random.default_rng(options.seed), options.device
-        cell = command_line.CELLS[options.cell]
+        cell = command_line.NETWORKS[options.cell]
         rnn = cell(K, hidden, options.layers, bidirectional=two_ways, device=device, rng=rng)
         spread_tokens(rnn, rng)  # so that letters can be told apart from the start
         return Network(rnn=rnn, out=mr.Linear(rnn.output_size, choices, device=device, rng=rng))

@@ -32,7 +32,7 @@ def main() -> None:
     """Go through the sections, and draw what the cell did in them."""
     options = parse_arguments()
     where = {"dtype": "float64", "device": options.device, "rng": options.seed}
-    rnn = command_line.CELLS[options.cell](len(LETTERS), HIDDEN, **where)
+    rnn = command_line.NETWORKS[options.cell](len(LETTERS), HIDDEN, **where)
     one_step(rnn)
     unfolding(rnn)
     batching(rnn)
@@ -185,7 +185,7 @@ def counting_parameters() -> None:
     mr.summary(mr.Model(rnn=rnn, out=out))
 
     print("\nwith biases, of G gates (or other blocks of rows) each: G (H D + H H + H)")
-    for name, make in command_line.CELLS.items():
+    for name, make in command_line.NETWORKS.items():
         cell = make(D, H)
         G, bw = len(cell.cell.gates), H if name == "gru" else 0  # its bias of W h, inside r * (...)
         formula, counted = G * (H * D + H * H + H) + bw, sum(p.size for p in cell.parameters())

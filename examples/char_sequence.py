@@ -33,7 +33,7 @@ def main() -> None:
     )
 
     where = {"device": options.device, "rng": np.random.default_rng(options.seed)}
-    rnn = command_line.CELLS[options.cell](K, K, **where)  # as many hidden units as letters
+    rnn = command_line.NETWORKS[options.cell](K, K, **where)  # as many hidden units as letters
     out = mr.Linear(K, K, **where)
     model = mr.Model(rnn=rnn, out=out)
     optimizer = mr.Adam(model.parameters(), lr=0.1)

@@ -37,10 +37,10 @@ from minirnn.recurrent import by_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CELLS = by_name.CELLS
+NETWORKS = by_name.NETWORKS
 CELL: dict[str, Any] = {  # of --cell
     "type": str.lower,
-    "choices": CELLS,
+    "choices": NETWORKS,
     "default": "lstm",
     "help": "kind of recurrent layer (default lstm)",
 }

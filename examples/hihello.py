@@ -31,7 +31,7 @@ def main() -> None:
     )
 
     where = {"device": options.device, "rng": np.random.default_rng(options.seed)}
-    rnn = command_line.CELLS[options.cell](K, HIDDEN, **where)
+    rnn = command_line.NETWORKS[options.cell](K, HIDDEN, **where)
     out: mr.StatelessLayer = mr.Sequential() if options.bare else mr.Linear(HIDDEN, K, **where)
     model = mr.Model(rnn=rnn, out=out)
     optimizer = mr.Adam(model.parameters(), lr=0.1)

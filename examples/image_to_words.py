@@ -65,7 +65,7 @@ def main() -> None:
 
 def build(pixels: int, hidden: int, cell: str, where: dict[str, Any]) -> Parts:
     """Return the layers; `see` makes all parts of the decoder's state, two for an LSTM."""
-    rnn = command_line.CELLS[cell](len(LETTERS) + 2, hidden, **where)
+    rnn = command_line.NETWORKS[cell](len(LETTERS) + 2, hidden, **where)
     states = len(rnn.cell.states)
     see = mr.Sequential(mr.Linear(pixels, states * hidden, **where), mr.Activation("tanh"))
     return Parts(see, rnn, mr.Linear(hidden, len(LETTERS) + 1, **where))

@@ -101,7 +101,7 @@ def train(
     """Train on all windows in one batch, each from a state of zero."""
     x, targets = (mr.to_device(ids, options.device) for ids in (x, targets))
     where = {"device": options.device, "rng": np.random.default_rng(options.seed)}
-    rnn = command_line.CELLS[options.cell](K, K, num_layers=combination.layers, **where)
+    rnn = command_line.NETWORKS[options.cell](K, K, num_layers=combination.layers, **where)
     linear = combination.output == "linear"
     out: mr.StatelessLayer = mr.Linear(K, K, **where) if linear else mr.Sequential()
     model = mr.Model(rnn=rnn, out=out)

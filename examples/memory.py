@@ -141,7 +141,7 @@ def new_network(
 ) -> mr.Recurrent:
     """Return one layer of the cell, with the initial values asked for."""
     where = {"device": options.device, "rng": np.random.default_rng(options.seed)}
-    rnn: mr.Recurrent = command_line.CELLS[cell](input_size, options.hidden, **where, **values)
+    rnn: mr.Recurrent = command_line.NETWORKS[cell](input_size, options.hidden, **where, **values)
     return rnn
 
 
@@ -207,7 +207,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = command_line.new_parser(__doc__, quick=quick)
     add = parser.add_argument
     add("--task", choices=("gradients", *TASKS, "all"), default="all", help="(default all)")
-    cells = tuple(command_line.CELLS)
+    cells = tuple(command_line.NETWORKS)
     add("--cells", nargs="+", type=str.lower, choices=cells, default=cells, help="(default all)")
     add("--lengths", nargs="+", type=int, metavar="T", help="of the sequences, or of the wait")
     add("--steps", type=int, help="of training at most (default 3000)")

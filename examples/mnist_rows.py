@@ -61,7 +61,7 @@ def main() -> None:
     changes = {"hidden": options.hidden, "epochs": options.epochs}
     setting = setting._replace(**{name: value for name, value in changes.items() if value})
     where = {"device": options.device, "rng": np.random.default_rng(options.seed)}
-    network = command_line.CELLS[options.cell]
+    network = command_line.NETWORKS[options.cell]
     rnn = network(columns, setting.hidden, bidirectional=True, **where)
     out = mr.Sequential(mr.Dropout(DROPOUT), mr.Linear(rnn.output_size, K, **where))
     model = mr.Model(rnn=mr.Last(rnn), out=out)  # scores (K, N) from the last states alone

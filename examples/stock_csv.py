@@ -142,7 +142,7 @@ def test(task: Task, options: argparse.Namespace) -> None:
 def build(cell: str, D: int, H: int, device: str, rng: np.random.Generator | int) -> Network:
     """Return a network with random weights."""
     where: dict[str, Any] = {"device": device, "rng": np.random.default_rng(rng)}
-    rnn = command_line.CELLS[cell](D, H, **where)
+    rnn = command_line.NETWORKS[cell](D, H, **where)
     out = mr.Linear(H, 1, **where)
     return Network(rnn, out, mr.Model(rnn=rnn, out=out))
 

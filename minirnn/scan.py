@@ -51,7 +51,7 @@ class Scan(Protocol):
         """One step by itself, for sampling: x (D, N) or tokens as `OneHotColumns` -> the new state."""
         return cell.forward(P, x, state)[0]
 
-    def steps(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
+    def step_all(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
         """The same for all layers at once, with states (layers, H, N); None if it cannot."""
         return None
 

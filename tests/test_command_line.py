@@ -66,7 +66,7 @@ def test_options_have_the_defaults_that_help_tells(parser, command_line, tmp_pat
 
 
 def test_names_of_cells_stand_for_networks_in_any_case(parser, command_line):
-    assert command_line.CELLS == {"rnn": mr.RNN, "lstm": mr.LSTM, "gru": mr.GRU}
+    assert command_line.NETWORKS == {"rnn": mr.RNN, "lstm": mr.LSTM, "gru": mr.GRU}
     assert parser.parse_args(["--cell", "GRU"]).cell == "gru"
 
 

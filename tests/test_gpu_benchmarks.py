@@ -25,7 +25,7 @@ from benchmarks import (
     rows,
     sizes,
 )
-from benchmarks.sides import TF32
+from benchmarks.parts import TF32
 from minirnn.backend import get_backend
 
 OURS = ["generic", "fused", "persistent"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.recurrent.by_name import CELLS
+from minirnn.recurrent.by_name import NETWORKS
 
 K, H, T, N = 5, 4, 3, 2
 FORMS = {
@@ -20,7 +20,7 @@ FORMS = {
     "shared": {"embedding": H, "share": True},
 }
 each_form = pytest.mark.parametrize("form", FORMS)
-each_cell = pytest.mark.parametrize("cell", CELLS)
+each_cell = pytest.mark.parametrize("cell", NETWORKS)
 
 
 def make(form="one-hot", cell="lstm", dropout=0.0, dtype="float64"):

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirnn as mr
-from minirnn.recurrent.by_name import CELLS
+from minirnn.recurrent.by_name import NETWORKS
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
 SOURCES, K, H, S, T, N = 5, 3, 4, 4, 3, 3
 LENGTHS = (2, 0, 4)
-FORMS = list(product(CELLS, (1, 2), (False, True), (False, True)))
+FORMS = list(product(NETWORKS, (1, 2), (False, True), (False, True)))
 PROVEN = [form for form in FORMS if form[1] == 1 or form == ("rnn", 2, True, True)]
 MORE = [form for form in PROVEN if form[0] != "lstm" and form[2] != form[3]]
 each_form = pytest.mark.parametrize(("cell", "layers", "both", "attention"), FORMS)
@@ -238,7 +238,7 @@ def test_it_is_made_of_the_layers_it_names():
     assert model.encoder.num_layers == model.decoder.num_layers == 2
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NETWORKS)
 def test_tokens_can_be_told_apart_from_the_start(cell):
     model = mr.EncoderDecoder(300, 200, 50, cell, 2, bidirectional=True, rng=0)
     P = model.state_dict()

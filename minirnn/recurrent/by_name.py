@@ -127,7 +127,7 @@ class GRU(Recurrent):
         super().__init__(cell, *arguments, dtype, device, rng, **options)
 
 
-CELLS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+NETWORKS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 def of_cell(cell: str) -> Callable[..., Recurrent]:
@@ -136,6 +136,6 @@ def of_cell(cell: str) -> Callable[..., Recurrent]:
     Raises:
         ValueError: another one.
     """
-    if not isinstance(cell, str) or cell not in CELLS:
-        raise ValueError(f"cell: got {cell!r}, want one of {', '.join(CELLS)}")
-    return CELLS[cell]
+    if not isinstance(cell, str) or cell not in NETWORKS:
+        raise ValueError(f"cell: got {cell!r}, want one of {', '.join(NETWORKS)}")
+    return NETWORKS[cell]

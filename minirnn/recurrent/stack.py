@@ -143,7 +143,7 @@ class Stack(Layer):
     def _step(self, x: Any, state: State) -> State:
         """One step of all layers; x (D, N) or tokens as `OneHotColumns`."""
         layers = [self._arrays(d) for (d,) in self.layers]
-        at_once = self.scan.steps(self.cell, layers, x, state)
+        at_once = self.scan.step_all(self.cell, layers, x, state)
         if at_once is not None:
             return at_once
         new = []

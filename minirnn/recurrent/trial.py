@@ -31,7 +31,7 @@ def try_cell(cell: Cell, H: int, dtype: Any) -> None:
             return
         _, dstate, dP = cell.backward(P, x, state, new, gates, state)
     _refuse(cell, "backward: d", state, dstate)
-    for name in P | dP:
+    for name in {**P, **dP}:
         if name not in P or name not in dP or dP[name].shape != shapes[name]:
             found = dP[name].shape if name in dP else "missing"
             want = shapes.get(name, "no such parameter")

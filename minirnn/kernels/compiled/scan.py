@@ -170,8 +170,8 @@ class NumbaScan(Scan):
         """See `Scan.step`."""
         return self.other.step(cell, P, x, state)
 
-    def steps(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
-        """See `Scan.steps`: of one sequence, and of real numbers."""
+    def step_all(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
+        """See `Scan.step_all`: of one sequence, and of real numbers."""
         dtype = state[0].dtype
         if state[0].shape[2] != 1 or dtype.kind == "c":
             return None
