@@ -124,10 +124,15 @@ class Function:
 def fields(struct: str, source: str) -> list[tuple[str, np.dtype]]:
     """The names and types of what a struct of the kernels has, as a dtype would have them."""
     kinds = {"int": np.dtype(np.int32), "Strides": np.dtype((np.int64, 3))}
+    sizes = {name: int(size) for name, size in re.findall(r"([A-Z_]+) = (\d+)", source)}
     text = re.search(rf"struct {struct}\n\{{(.*?)\n\}};", source, re.DOTALL)[1]
     found = []
-    for kind, names in re.findall(r"^ +(?:const )?((?:long )?\w+) ([\w*, ]+);", text, re.MULTILINE):
+    line = r"^ +(?:const )?((?:long )?\w+) ([\w*, \[\]()]+);"
+    for kind, names in re.findall(line, text, re.MULTILINE):
         for name in names.split(", "):
+            plain, size = re.fullmatch(r"\*?(\w+)(?:\[(?:SOME\()?(\w+)\)?\])?", name).groups()
             pointer = np.dtype(np.uintp) if name[0] == "*" else None
-            found.append((name.lstrip("*"), pointer or kinds[kind]))
+            if size:
+                pointer = np.dtype((np.uintp, max(1, sizes[size])))
+            found.append((plain, pointer or kinds[kind]))
     return found

@@ -125,7 +125,12 @@ class ByHandCell:
         m = np.matmul(W[H:], h) + P["bw"]
         n = np.tanh(U[H:] @ x + f * m - -P["b_n"])
         f = np.where(f < 2, f, np.zeros_like(f))
-        return (np.add(h * (1 - f), f * n),), {"both": np.concatenate([f, n]), "m": m}
+        return (np.add(h * (1 - f), f * n),), {
+            "both": np.concatenate([f, n]),
+            "m": m,
+            "f": f,
+            "n": n,
+        }
 
     def backward(self, P, x, state, new, gates, dnew):
         (h,), H, (dh,) = state, len(state[0]), dnew

@@ -14,8 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from minirnn.cells import CELLS, GRUResetBeforeCell
 from minirnn.kernels import cuda
-from minirnn.kernels.cuda.module import ACTS, NUMBERS, options, source
+from minirnn.kernels.cuda.cell import cuda_cell
+from minirnn.kernels.cuda.module import NUMBERS, options, with_cell
 
 FOLDER = Path(cuda.__file__).parent
 SOURCES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.cu"))
@@ -49,14 +51,15 @@ def compile_for(nvrtc: ctypes.CDLL, device: str, text: str, told: tuple[str, ...
 
 
 def main() -> None:
-    """All sources, numbers, nonlinearities and devices."""
+    """All sources, cells, numbers and devices."""
     nvrtc = library()
     if nvrtc is None:
         raise SystemExit("NVRTC is missing: pip install nvidia-cuda-nvrtc-cu12")
-    for name, dtype, act, device in product(SOURCES, NUMBERS, ACTS, DEVICES):
-        told = options(dtype, act)
-        said = compile_for(nvrtc, device, source(name), told)
-        print(f"{name} for {device}, {' '.join(told)}: {said or 'compiled'}")
+    cells = [cell for cell in CELLS if type(cell) is not GRUResetBeforeCell]
+    for name, cell, dtype, device in product(SOURCES, cells, NUMBERS, DEVICES):
+        code = with_cell(cuda_cell(cell).text, name)
+        said = compile_for(nvrtc, device, code, options(dtype))
+        print(f"{name} of {cell.name} for {device} in {dtype}: {said or 'compiled'}")
         if said:
             raise SystemExit(1)
 

@@ -17,25 +17,25 @@ from helpers import ROOT
 
 import minirnn
 from minirnn.backend import get_backend
+from minirnn.cells import Cell
+from minirnn.kernels.cuda.cell import cuda_cell
 from minirnn.kernels.cuda.module import PROVEN, digest
 
 PAGE = ROOT / "docs" / "gpu.md"
 TABLE = "<!-- TABLE proven -->\n\n"
 COLUMNS = ("kernel", "cell", "device", "date", "commit")
 
-needed: dict[tuple[str, str], set[str]] = defaultdict(set)  # tests, by kernel and cell
+needed: dict[tuple[str, Cell], set[str]] = defaultdict(set)  # tests, by kernel and cell
 passed: set[str] = set()
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are left out, by -k for instance: all are needed
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Note the tests that are marked with a kernel, and have a cell or are marked with a part, too."""
+    """Note the tests that are marked with a kernel, and have a cell."""
     for item in items:
         mark = item.get_closest_marker("kernel")
         if mark is not None:
-            kernel, *part = mark.args
-            cell = part[0] if part else item.callspec.params["cell"].name
-            needed[kernel, cell].add(item.nodeid)
+            needed[mark.args[0], item.callspec.params["cell"]].add(item.nodeid)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
@@ -58,7 +58,7 @@ def pytest_sessionfinish(session: Any) -> None:
 
 
 def record(
-    keys: list[tuple[str, str]],
+    keys: list[tuple[str, Cell]],
     device: str,
     date: str,
     commit: str,
@@ -68,8 +68,8 @@ def record(
     """Add passes of `keys`, in the place of earlier ones on the same device, and write the table."""
     entries = json.loads(path.read_text(encoding="utf-8"))
     for kernel, cell in keys:
-        new = {"kernel": kernel, "cell": cell, "device": device, "date": date, "commit": commit}
-        new["source"] = digest(kernel)
+        new = {"kernel": kernel, "cell": cell.name, "device": device, "date": date}
+        new |= {"commit": commit, "source": digest(kernel, cuda_cell(cell).text)}
         entries = [e for e in entries if any(e[k] != new[k] for k in COLUMNS[:3])]
         entries.append(new)
     path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")

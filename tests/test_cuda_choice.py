@@ -17,9 +17,9 @@ from minirnn import cells
 from minirnn.backend import Backend
 from minirnn.kernels.choice import choose
 from minirnn.kernels.cuda import module as cuda_module
-from minirnn.kernels.cuda.fused.scan import LAYOUTS
+from minirnn.kernels.cuda.cell import cuda_cell
 
-CELLS = [cell for cell in cells.CELLS if type(cell) in LAYOUTS]
+CELLS = [cell for cell in cells.CELLS if type(cell) is not cells.GRUResetBeforeCell]
 CUDA = Backend("cuda:0", ModuleType("cupy"))
 ATTRIBUTES = {
     "MultiProcessorCount": 132,
@@ -66,7 +66,7 @@ def test_kernels_are_the_default_once_they_have_passed_on_a_device(cell, passes,
     assert choose(cell, CUDA, "fused")[0].name == "fused"
     passes({**mine, "source": "an older one"}, {**mine, "cell": "another", "source": "x"})
     assert choose(cell, CUDA)[0].name == "generic"
-    passes({**mine, "source": cuda_module.digest("fused")})
+    passes({**mine, "source": cuda_module.digest("fused", cuda_cell(cell).text)})
     scan, why = choose(cell, CUDA)
     assert scan.name == "fused"
     assert why.endswith("it passed its tests on a card, today, c")
@@ -99,9 +99,23 @@ def test_where_kernels_cannot_run_is_said():
     ],
 )
 def test_a_proof_is_of_the_sources_as_they_are(kernels, file, monkeypatch):
-    before, real = cuda_module.digest(kernels), cuda_module.source
+    before, real = cuda_module.digest(kernels, ""), cuda_module.source
     monkeypatch.setattr(cuda_module, "source", lambda name: real(name) + "\n" * (name == file))
-    assert cuda_module.digest(kernels) != before
+    assert cuda_module.digest(kernels, "") != before
+
+
+def test_a_proof_is_of_a_cell_as_it_is_and_not_of_its_name(passes, monkeypatch):
+    class LSTMCell(cells.LSTMCell):
+        def forward(self, P, x, state):
+            return super().forward(P, x, tuple(2 * part for part in state))
+
+    monkeypatch.setattr(CUDA.xp, "RawModule", cuda_on_host.RawModule, raising=False)
+    ours, another = cells.LSTMCell(), LSTMCell()
+    source = cuda_module.digest("fused", cuda_cell(ours).text)
+    entry = {"kernel": "fused", "cell": ours.name, "device": "a card", "date": "today"}
+    passes({**entry, "commit": "c", "source": source})
+    assert choose(ours, CUDA)[0].name == "fused"
+    assert choose(another, CUDA)[0].name == "generic"
 
 
 def test_the_list_of_passes_and_the_page_say_the_same():
@@ -113,12 +127,17 @@ def test_passes_are_written_into_the_list_and_the_page(tmp_path):
     path, page = tmp_path / "proven.json", tmp_path / "gpu.md"
     path.write_text("[]")
     page.write_text(f"before\n\n{proven.TABLE}{proven.table([])}\n\nafter\n\nend\n")
-    proven.record([("fused", "RNN"), ("fused", "LSTM")], "card", "Monday", "c0", path, page)
-    proven.record([("fused", "RNN")], "card", "Tuesday", "c1", path, page)
+    rnn, lstm = cells.RNNCell(), cells.LSTMCell()
+    proven.record([("fused", rnn), ("fused", lstm)], "card", "Monday", "c0", path, page)
+    proven.record([("fused", rnn)], "card", "Tuesday", "c1", path, page)
     entries = json.loads(path.read_text())
-    assert [(e["cell"], e["date"]) for e in entries] == [("LSTM", "Monday"), ("RNN", "Tuesday")]
-    assert {e["source"] for e in entries} == {cuda_module.digest("fused")}
-    rows = ["| fused | LSTM | card | Monday | c0 |", "| fused | RNN | card | Tuesday | c1 |"]
+    found = [(e["cell"], e["date"], e["source"]) for e in entries]
+    sources = [cuda_module.digest("fused", cuda_cell(cell).text) for cell in (lstm, rnn)]
+    assert found == [(lstm.name, "Monday", sources[0]), (rnn.name, "Tuesday", sources[1])]
+    rows = [
+        "| fused | LSTM(tanh) | card | Monday | c0 |",
+        "| fused | RNN(tanh) | card | Tuesday | c1 |",
+    ]
     assert page.read_text().split("\n\n")[2].splitlines()[2:] == rows
     assert page.read_text().startswith("before\n\n<!--")
     assert page.read_text().endswith("\n\nafter\n\nend\n")

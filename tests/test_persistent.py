@@ -21,9 +21,12 @@ from scans import assert_close, everything
 from test_cuda_choice import CUDA
 from test_cuda_kernels import (
     CELLS,
+    any_cell,
     assert_agrees,
+    assert_close_together,
     each_cell,
     each_dtype,
+    invented,
     no_compiler,
     problems,
 )
@@ -32,11 +35,12 @@ import minirnn as mr
 from minirnn.cells import LSTMCell
 from minirnn.kernels import choice
 from minirnn.kernels.choice import choose
-from minirnn.kernels.cuda.module import source
+from minirnn.kernels.cuda.cell import cuda_cell
+from minirnn.kernels.cuda.module import with_cell
 from minirnn.kernels.cuda.persistent import scan as persistent_scan
 from minirnn.kernels.cuda.persistent.limits import Limits, device_limits
 from minirnn.kernels.cuda.persistent.plan import Plan, divide
-from minirnn.kernels.cuda.persistent.scan import PROBLEM, PersistentScan, obstacle
+from minirnn.kernels.cuda.persistent.scan import PersistentScan, obstacle, problem_of
 from minirnn.kernels.in_precision import InPrecision
 from minirnn.recurrent import Recurrent
 
@@ -66,6 +70,16 @@ def persistent(cell, device, *sizes, limits=SMALL, occupancy=lambda *launch: 1, 
 @settings(max_examples=8, deadline=None, derandomize=True)
 def test_any_problem_agrees_with_the_equations(cell, device, dtype, tol, p):
     assert_agrees(persistent, cell, device, dtype, tol, p)
+
+
+@pytest.mark.parametrize(
+    "device", [pytest.param("cpu", marks=no_compiler), pytest.param("cuda", marks=NEEDS_DEVICE)]
+)
+@invented
+@given(p=problems(N=(1, 5), D=(1, 3), H=(1, 9), layers=(1, 1)))
+@settings(max_examples=8, deadline=None, derandomize=True)
+def test_any_problem_of_a_cell_that_the_engine_does_not_know(cell, device, p):
+    assert_agrees(persistent, cell, device, "float64", 1e-12, p, close=assert_close_together)
 
 
 @st.composite
@@ -211,9 +225,12 @@ def test_blocks_that_would_wait_forever_are_refused():
     assert asked == [(8, plan.shared_memory(4, 6, 4))]
 
 
-def test_a_problem_has_the_same_fields_in_both_languages():
-    found = fields("Problem", source("persistent/shared.cu"))
-    assert found == [(name, PROBLEM[name]) for name in PROBLEM.names]
+@any_cell
+def test_a_problem_has_the_same_fields_in_both_languages(cell):
+    made = cuda_cell(cell)
+    problem = problem_of(made)
+    found = fields("Problem", with_cell(made.text, "persistent/shared.cu"))
+    assert found == [(name, problem[name]) for name in problem.names]
 
 
 def test_limits_are_those_of_the_device():
@@ -236,8 +253,8 @@ def test_copies_of_a_network_share_what_is_compiled():
     scan = PersistentScan(LSTMCell(), raw_module, SMALL, lambda *launch: 1)
     for each in (scan, copy.deepcopy(scan)):
         assert (
-            each._kernel("forward", np.dtype("float32"), "persistent/shared.cu", True)
-            == "lstm_forward"
+            each._kernel("scan_forward", np.dtype("float32"), "persistent/shared.cu", True)
+            == "scan_forward"
         )
     assert len(compiled) == 1
 

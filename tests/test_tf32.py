@@ -21,6 +21,7 @@ from minirnn import cells
 from minirnn.cells import LSTMCell
 from minirnn.kernels.choice import choose
 from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.cell import cuda_cell
 from minirnn.recurrent import Recurrent
 
 all_cells = pytest.mark.parametrize("cell", cells.CELLS, ids=lambda cell: cell.name)
@@ -241,7 +242,9 @@ def test_each_precision_has_its_own_proof(passes, monkeypatch):  # noqa: F811
     new = {"cell": cell.name, "device": "a card", "date": "today", "commit": "c"}
 
     def entries(*kernels):
-        return [{**new, "kernel": name, "source": cuda_module.digest(name)} for name in kernels]
+        text = cuda_cell(cell).text
+        sources = {name: cuda_module.digest(name, text) for name in kernels}
+        return [{**new, "kernel": name, "source": source} for name, source in sources.items()]
 
     passes(*entries("persistent", "fused"))
     assert choose(cell, CUDA, "auto", f32, 64)[0].name == "persistent"
@@ -260,7 +263,7 @@ def test_each_precision_has_its_own_proof(passes, monkeypatch):  # noqa: F811
 
 def test_no_two_proofs_are_of_the_same_kernels():
     kernels = product(("fused", "persistent"), (None, "tf32"))
-    digests = {cuda_module.digest(cuda_module.title(*kernel)) for kernel in kernels}
+    digests = {cuda_module.digest(cuda_module.title(*kernel), "") for kernel in kernels}
     assert len(digests) == 4
 
 

@@ -14,7 +14,8 @@ from ..backend import Backend
 from ..cells import Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from ..scan import GenericScan, Scan
 from .compiled import NOT_KEPT, compile_ahead, why_not_compiled
-from .cuda.fused.scan import LAYOUTS, FusedScan
+from .cuda.cell import cuda_cell
+from .cuda.fused.scan import FusedScan
 from .cuda.module import last_pass, title
 from .cuda.persistent.limits import device_limits
 from .cuda.persistent.scan import PersistentScan
@@ -24,6 +25,8 @@ from .in_place.one_step import gru_reset_before_step, gru_step, lstm_step, rnn_s
 from .in_place.scan import NumpyScan, OneStep, Steps
 from .in_place.steps import LSTMSteps, RNNSteps
 from .in_precision import InPrecision
+from .pointwise import read
+from .symbols import NotPointwise
 from .threaded import ThreadedScan
 
 NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
@@ -134,9 +137,12 @@ class Fused(Kind):
     name, on_host = "fused", False
 
     def obstacle(self, wanted: Wanted) -> str:
-        """A cell that it has no kernels of."""
-        known = type(wanted.cell) in LAYOUTS
-        return "" if known else f"{wanted.cell.name} has no CUDA kernels in minirnn/kernels"
+        """A cell that no kernels can be made of."""
+        try:
+            read(wanted.cell)
+        except NotPointwise as reason:
+            return f"{wanted.cell.name} has no CUDA kernels: {reason}"
+        return ""
 
     def doubt(self, wanted: Wanted) -> str:
         """That its kernels, as they are, have not been tested on a device."""
@@ -157,7 +163,8 @@ class Fused(Kind):
         return FusedScan(wanted.cell, wanted.backend.xp.RawModule)
 
     def _proof(self, wanted: Wanted) -> dict[str, str] | None:
-        return last_pass(title(self.name, wanted.precision), wanted.cell.name)
+        text = cuda_cell(wanted.cell).text
+        return last_pass(title(self.name, wanted.precision), wanted.cell.name, text)
 
 
 class Persistent(Fused):
@@ -166,7 +173,7 @@ class Persistent(Fused):
     name = "persistent"
 
     def obstacle(self, wanted: Wanted) -> str:
-        """A cell that it has no kernels of, or a W that does not fit."""
+        """A cell that no kernels can be made of, or a W that does not fit."""
         cell, backend, dtype, H, _ = wanted
         cannot = super().obstacle(wanted)
         return cannot or too_large(cell, H, dtype, device_limits(backend.device))

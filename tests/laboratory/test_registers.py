@@ -20,7 +20,7 @@ from helpers import all_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scans import assert_close, everything
-from test_cuda_kernels import assert_agrees, each_cell, each_dtype, no_compiler, problems
+from test_cuda_kernels import CELLS, assert_agrees, each_cell, each_dtype, no_compiler, problems
 from test_persistent import H200, ROOMY, SMALL, assert_waits, with_sanitizer
 
 import minirnn as mr
@@ -30,6 +30,7 @@ from benchmarks.laboratory.registers import RegisterScan
 from benchmarks.laboratory.registers.plan import GROUP, in_registers, layout, matrices
 from minirnn.cells import LSTMCell
 from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.cell import cuda_cell
 from minirnn.kernels.cuda.persistent.limits import THREADS, device_limits
 from minirnn.parameter import Storage
 from minirnn.recurrent import Recurrent
@@ -53,8 +54,9 @@ def persistent(cell, device, *sizes, limits=SMALL, **options):
     return net
 
 
-def text(name="registers.cu"):
-    return cuda_module.source(name, Path(registers.__file__).parent)
+def text(cell):
+    folder = Path(registers.__file__).parent
+    return cuda_module.with_cell(cuda_cell(cell).text, "registers.cu", folder)
 
 
 @st.composite
@@ -208,16 +210,16 @@ def test_explain_says_how_the_work_is_divided():
 
 
 def test_both_languages_have_the_same_threads_and_groups():
-    defined = re.findall(r"(?:#define|const int) (THREADS|GROUP)(?: =)? (\d+)", text())
+    defined = re.findall(r"(?:#define|const int) (THREADS|GROUP)(?: =)? (\d+)", text(LSTMCell()))
     assert sorted(defined) == [("GROUP", str(GROUP)), ("THREADS", str(THREADS))]
 
 
 @pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC")
 @pytest.mark.parametrize("device", nvrtc.DEVICES)
 def test_the_kernels_compile_for_devices(device):
-    for told in product(cuda_module.NUMBERS, cuda_module.ACTS):
-        told = *cuda_module.options(*told), f"-DREGISTERS={RegisterScan.registers}"
-        assert nvrtc.compile_for(nvrtc.library(), device, text(), told) == ""
+    for cell, dtype in product(CELLS, cuda_module.NUMBERS):
+        told = *cuda_module.options(dtype), f"-DREGISTERS={RegisterScan.registers}"
+        assert nvrtc.compile_for(nvrtc.library(), device, text(cell), told) == ""
 
 
 @with_sanitizer

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scans import assert_close_in_norm, assert_near_float32, everything
 from stand_in import to_tf32
-from test_cuda_kernels import assert_agrees, each_cell, no_compiler, problems
+from test_cuda_kernels import CELLS, assert_agrees, each_cell, no_compiler, problems
 
 from benchmarks import laboratory
 from benchmarks.laboratory.tensor_cores import TILES, TensorCoreScan
 from minirnn.cells import RNNCell
 from minirnn.kernels.cuda import module as cuda_module
+from minirnn.kernels.cuda.cell import cuda_cell
 from minirnn.kernels.cuda.persistent import scan as persistent_scan
 from minirnn.kernels.cuda.persistent.limits import Limits
 from minirnn.kernels.cuda.persistent.plan import divide, layout
@@ -193,15 +194,16 @@ def test_the_largest_hidden_sizes_of_a_device(gates, largest):
     assert not divide(gates, largest + 1, 64, 4, H200, TILES)
 
 
-def compiled(device, *told):
-    text = cuda_module.source("persistent/shared.cu", TensorCoreScan.folder)
-    return nvrtc.compile_for(nvrtc.library(), device, text, cuda_module.options(*told))
+def compiled(device, cell):
+    text = cuda_cell(cell).text
+    code = cuda_module.with_cell(text, "persistent/shared.cu", TensorCoreScan.folder)
+    return nvrtc.compile_for(nvrtc.library(), device, code, cuda_module.options("float32"))
 
 
 @pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC")
 def test_the_kernels_compile_for_devices_with_tensor_cores():
-    for device, act in product(nvrtc.DEVICES, cuda_module.ACTS):
-        said = compiled(device, "float32", act)
+    for device, cell in product(nvrtc.DEVICES, CELLS):
+        said = compiled(device, cell)
         assert "TF32 needs compute capability 8.0" in said if device < "sm_80" else said == ""
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from minirnn.kernels.cuda.module import by_value, kernel
+from minirnn.kernels.cuda.module import by_value, kernel, source
 
+SOURCE = source("pcg64.cu", Path(__file__).parent)
 LEVELS = 16  # as in pcg64.cu
 THREADS = 128  # of a block
 MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645  # a of (1)
@@ -74,8 +75,8 @@ class DeviceGenerator(np.random.Generator):
         given["jumps"] = _jumps(state["state"]["inc"])
         given["size"] = to.size
         given["has_half"], given["half"] = state["has_uint32"], state["uinteger"]
-        where, blocks = Path(__file__).parent, -(-to.size // (2 * THREADS))
-        launch = kernel(self.xp.RawModule, "pcg64_floats", "pcg64.cu", (), False, where)
+        blocks = -(-to.size // (2 * THREADS))
+        launch = kernel(self.xp.RawModule, SOURCE, (), False, "pcg64_floats")
         launch((min(blocks, 2**LEVELS // THREADS),), (THREADS,), (by_value(given), to))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from minirnn.backend import Array, array_module
-from minirnn.kernels.cuda.module import kernel, options
-from minirnn.kernels.cuda.persistent.scan import PersistentScan, problem
+from minirnn.kernels.cuda.module import kernel, options, with_cell
+from minirnn.kernels.cuda.persistent.scan import PersistentScan
 
 from .plan import REGISTERS, RegisterPlan, in_registers
 
@@ -18,9 +18,11 @@ class RegisterScan(PersistentScan):
     registers = REGISTERS
 
     def in_registers(self, W: Array, N: int) -> RegisterPlan | None:
-        """How the work is divided for N sequences; None if W does not fit."""
-        sizes = len(self.cell.gates), W.shape[1], max(1, N), W.dtype.itemsize
-        return in_registers(*sizes, self.limits, self.registers)
+        """How the work is divided for N sequences; None if W or the cell does not fit."""
+        cell, sizes = self.cuda_cell, (W.shape[1], max(1, N), W.dtype.itemsize)
+        if len(cell.gates) not in (0, cell.da):  # they are in memory in the same way
+            return None
+        return in_registers(cell.blocks["W"], *sizes, self.limits, self.registers)
 
     def plan(self, x: Array, W: Array) -> str:
         """See `Scan.plan`."""
@@ -33,19 +35,18 @@ class RegisterScan(PersistentScan):
             return super()._empty(W, rows, T, N)
         return array_module(W).empty((T, N, rows), W.dtype).transpose(2, 0, 1)
 
-    def _launch(self, direction: str, given: dict[str, Any]) -> None:
-        W, (_, T, N) = given["W"], given["h_before"].shape
+    def _launch(self, function: str, given: dict[str, Any]) -> None:
+        W, (_, T, N) = given["W"], given["before"][0].shape
         plan = self.in_registers(W, N)
         if plan is None:
-            return super()._launch(direction, given)
+            return super()._launch(function, given)
         if T * N == 0:
             return None
-        function = f"{self.layout.kernels}_{direction}"
-        told = *options(W.dtype, self.act), f"-DREGISTERS={self.registers}"
-        where = Path(__file__).parent
-        run: Any = kernel(self.raw_module, function, "registers.cu", told, False, where)
+        code = with_cell(self.cuda_cell.text, "registers.cu", Path(__file__).parent)
+        told = *options(W.dtype), f"-DREGISTERS={self.registers}"
+        run: Any = kernel(self.raw_module, code, told, False, function)
         run.max_dynamic_shared_size_bytes = self.limits.shared_memory
         given |= {**plan._asdict(), "first": 0, "count": N}
         threads = (self.limits.threads,)
-        run((plan.groups,), threads, (problem(given),), shared_mem=plan.bytes)
+        run((plan.groups,), threads, (self._problem(given),), shared_mem=plan.bytes)
         return None

@@ -17,14 +17,14 @@
 #include "persistent/step.cuh"
 
 // A thread's share of a matrix M.
-template <int ROWS>
+template <int TALL>
 struct Weights
 {
     // Runs are taken so many at a time, the last ones of zeros, so that x is loaded before it is needed.
     static const int GROUP = 4;
-    static const int KEPT = REGISTERS * 4 / (4 * ROWS * int(sizeof(number))) / GROUP * GROUP;  // in registers
+    static const int KEPT = REGISTERS * 4 / (4 * TALL * int(sizeof(number))) / GROUP * GROUP;  // in registers
 
-    Run<4> kept[KEPT][ROWS];
+    Run<4> kept[KEPT][TALL];
     Run<4> *more;      // the other runs, in shared memory, those of all threads side by side
     int rows;          // of M
     int runs;          // of this thread
@@ -36,7 +36,7 @@ struct Weights
     __device__ Weights(const number *M, int rows, int columns, int below, int beside, int slices, number *room)
         : more(reinterpret_cast<Run<4> *>(room)), rows(rows), slices(slices)
     {
-        apart = (rows + ROWS - 1) / ROWS;
+        apart = (rows + TALL - 1) / TALL;
         row = threadIdx.x % apart, slice = threadIdx.x / apart, works = slice < slices;
         runs = ((columns + 3) / 4 + slices - 1) / slices;
         const bool aligned = below % 4 == 0 && reinterpret_cast<unsigned long long>(M) % 16 == 0;
@@ -52,29 +52,29 @@ struct Weights
         };
 #pragma unroll
         for (int k = 0; k < KEPT; k++)
-            for (int i = 0; i < ROWS; i++) kept[k][i] = some(k, i);
+            for (int i = 0; i < TALL; i++) kept[k][i] = some(k, i);
         for (int k = KEPT; works && k < (runs + GROUP - 1) / GROUP * GROUP; k++)
-            for (int i = 0; i < ROWS; i++) more[place(k, i)] = some(k, i);
+            for (int i = 0; i < TALL; i++) more[place(k, i)] = some(k, i);
     }
 
     // The first column of its k-th run.
     __device__ int column(int k) const { return 4 * (k * slices + slice); }
 
     // Where `more` has row i of it.
-    __device__ int place(int k, int i) const { return ((k - KEPT) * ROWS + i) * apart * slices + threadIdx.x; }
+    __device__ int place(int k, int i) const { return ((k - KEPT) * TALL + i) * apart * slices + threadIdx.x; }
 
     // sums [slices, rows, COLUMNS] = M x, for x [COLUMNS, pitch] that ends in zeros for whole groups.
     template <int COLUMNS>
     __device__ void multiply(number *sums, const number *x, int pitch) const
     {
         if (!works) return;
-        number sum[ROWS][COLUMNS] = {};
-        auto add = [&](const Run<4> w[ROWS], int k) {
+        number sum[TALL][COLUMNS] = {};
+        auto add = [&](const Run<4> w[TALL], int k) {
             for (int n = 0; n < COLUMNS; n++)
             {
                 const Run<4> now = run<4>(x + n * pitch + column(k));
                 for (int l = 0; l < 4; l++)
-                    for (int i = 0; i < ROWS; i++) sum[i][n] += w[i].at[l] * now.at[l];
+                    for (int i = 0; i < TALL; i++) sum[i][n] += w[i].at[l] * now.at[l];
             }
         };
 #pragma unroll
@@ -86,11 +86,11 @@ struct Weights
         for (int first = KEPT; first < runs; first += GROUP)
             for (int k = first; k < first + GROUP; k++)
             {
-                Run<4> w[ROWS];
-                for (int i = 0; i < ROWS; i++) w[i] = more[place(k, i)];
+                Run<4> w[TALL];
+                for (int i = 0; i < TALL; i++) w[i] = more[place(k, i)];
                 add(w, k);
             }
-        for (int i = 0; i < ROWS; i++)
+        for (int i = 0; i < TALL; i++)
             if (row + i * apart < rows)
                 for (int n = 0; n < COLUMNS; n++)
                     sums[(slice * rows + row + i * apart) * COLUMNS + n] = sum[i][n];
@@ -119,16 +119,16 @@ struct Units
     }
 };
 
-template <class Cell, int COLUMNS>
+template <int COLUMNS>
 static __device__ void forward(const Problem &p)
 {
-    enum { GATES = Cell::GATES, ROWS = GATES == 3 ? 3 : 4 };
+    enum { TALL = W_ROWS == 3 ? 3 : 4 };
     const Units<COLUMNS> my(p);
     number *x = reinterpret_cast<number *>(dynamic_shared);  // h, [COLUMNS, h_pitch]
     number *sums = x + COLUMNS * p.h_pitch;                  // [slices, rows, COLUMNS]
-    number *more = sums + (p.slices * GATES * p.H * COLUMNS + 3) / 4 * 4;
-    const Weights<ROWS> W(p.W, GATES * p.H, p.H, p.H, 1, p.slices, more);
-    Given<GATES> given;  // of this thread's first unit
+    number *more = sums + (p.slices * W_ROWS * p.H * COLUMNS + 3) / 4 * 4;
+    const Weights<TALL> W(p.W, W_ROWS * p.H, p.H, p.H, 1, p.slices, more);
+    Given given;  // of this thread's first unit
     for (int k = threadIdx.x; k < COLUMNS * p.h_pitch; k += blockDim.x) x[k] = 0;
     __syncthreads();
     for (int k = my.first; k < my.all; k += blockDim.x)
@@ -142,25 +142,25 @@ static __device__ void forward(const Problem &p)
         for (int k = my.first; k < my.all; k += blockDim.x)
         {
             if (!my.exists(k)) continue;
-            number w[GATES] = {};
+            number w[W_ROWS] = {};
             for (int slice = 0; slice < p.slices; slice++)
-                for (int g = 0; g < GATES; g++) w[g] += sums[(slice * GATES + g) * my.all + k];
+                for (int g = 0; g < W_ROWS; g++) w[g] += sums[(slice * W_ROWS + g) * my.all + k];
             const Place s = my.place(p, t, k);
             if (k != my.first) given.load(p, s);
-            x[k % COLUMNS * p.h_pitch + k / COLUMNS] = step<Cell>(p, s, given, w);
+            x[k % COLUMNS * p.h_pitch + k / COLUMNS] = step(p, s, given, w);
         }
     }
 }
 
-template <class Cell, int COLUMNS>
+template <int COLUMNS>
 static __device__ void backward(const Problem &p)
 {
-    enum { GATES = Cell::GATES, ROWS = 4 };
+    enum { TALL = 4 };
     const Units<COLUMNS> my(p);
     number *x = reinterpret_cast<number *>(dynamic_shared);  // da, [COLUMNS, d_pitch]
     number *sums = x + COLUMNS * p.d_pitch;                  // [back_slices, H, COLUMNS]
     number *more = sums + (p.back_slices * p.H * COLUMNS + 3) / 4 * 4;
-    const Weights<ROWS> W(p.W, p.H, GATES * p.H, 1, p.H, p.back_slices, more);
+    const Weights<TALL> W(p.W, p.H, W_ROWS * p.H, 1, p.H, p.back_slices, more);
     GivenBack given;  // of this thread's first unit
     for (int k = threadIdx.x; k < COLUMNS * p.d_pitch; k += blockDim.x) x[k] = 0;
     if (my.exists(my.first)) given.load(p, my.place(p, p.T - 1, my.first));
@@ -173,15 +173,15 @@ static __device__ void backward(const Problem &p)
             if (!my.exists(k)) continue;
             const Place s = my.place(p, t - 1, k);
             if (k != my.first) given.load(p, s);
-            number dh = given.dh;
+            number dh = given.d[0];
             for (int slice = 0; slice < (t < p.T ? p.back_slices : 0); slice++) dh += sums[slice * my.all + k];
             if (t > 0)
             {
-                number dw[GATES] = {};
-                dh = step_back<Cell>(p, s, given, dh, dw);
-                for (int g = 0; g < GATES; g++) x[k % COLUMNS * p.d_pitch + g * p.H + k / COLUMNS] = dw[g];
+                number dw[W_ROWS] = {};
+                dh = step_back(p, s, given, dh, dw);
+                for (int g = 0; g < W_ROWS; g++) x[k % COLUMNS * p.d_pitch + g * p.H + k / COLUMNS] = dw[g];
             }
-            p.dh[s.now] = dh;
+            p.d[0][s.now] = dh;
         }
         if (t == 0) return;
         __syncthreads();
@@ -190,20 +190,16 @@ static __device__ void backward(const Problem &p)
     }
 }
 
-template <class Cell>
 static __device__ void forward(const Problem &p)
 {
-    if (p.columns == 1) forward<Cell, 1>(p);
-    else forward<Cell, 2>(p);
+    if (p.columns == 1) forward<1>(p);
+    else forward<2>(p);
 }
 
-template <class Cell>
 static __device__ void backward(const Problem &p)
 {
-    if (p.columns == 1) backward<Cell, 1>(p);
-    else backward<Cell, 2>(p);
+    if (p.columns == 1) backward<1>(p);
+    else backward<2>(p);
 }
 
-KERNELS(rnn, Rnn)
-KERNELS(lstm, Lstm)
-KERNELS(gru, Gru)
+KERNELS

@@ -12,18 +12,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...backend import Array
-
 NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
-ACTS = {"tanh": "Tanh", "relu": "Relu"}
 FILES = {  # that the kernels of a name are made of besides this one, with what those include
-    "fused": ("fused/fused.cu", "fused/scan.py", "cublas.py"),
+    "fused": ("functions.cuh", "fused/fused.cu", "fused/scan.py", "cell.py", "cublas.py"),
     "persistent": (
+        "functions.cuh",
         "persistent/shared.cu",
         "persistent/scan.py",
         "persistent/plan.py",
         "persistent/limits.py",
         "fused/scan.py",
+        "cell.py",
         "cublas.py",
     ),
 }
@@ -54,52 +53,65 @@ def title(scan: str, precision: str | None) -> str:
     return f"{scan} {precision}" if precision else scan
 
 
-def digest(name: str) -> str:
-    """Twelve letters that stand for the kernels with this `title`, and for all that launches them."""
+def digest(name: str, text: str) -> str:
+    """Twelve letters that stand for the kernels with this `title`, for a cell with this text.
+
+    They stand for all that launches them, too.
+    """
     scan, _, precision = name.partition(" ")
     files = (Path(__file__).name, *FILES[scan], *(IN_PRECISION if precision else ()))
-    text = "".join(source(file) for file in files)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@cache  # (a dtype takes its time to say its name)
-def options(dtype: Any, act: str = "tanh") -> tuple[str, ...]:
-    """What the compiler is told, for float32 or float64, and for a cell's nonlinearity."""
-    return f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}", f"-DACT={ACTS[act]}"
+    whole = text + "".join(source(file) for file in files)
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
 @cache
-def module(
-    raw_module: Any,
-    name: str,
-    told: tuple[str, ...],
-    cooperative: bool,
-    first: Path | None = None,
-) -> Any:
-    """All kernels of the file `name`; CuPy compiles them at their first use on each device.
+def with_cell(text: str, name: str, first: Path | None = None) -> str:
+    """The kernels of a file, for the cell with this text; `first` is what `source` takes."""
+    return source("functions.cuh") + text + source(name, first)
+
+
+@cache  # (a dtype takes its time to say its name)
+def options(dtype: Any) -> tuple[str, ...]:
+    """What the compiler is told, for float32 or float64."""
+    return (f"-DNUMBER={NUMBERS[np.dtype(dtype).name]}",)
+
+
+@cache
+def module(raw_module: Any, code: str, told: tuple[str, ...], cooperative: bool) -> Any:
+    """All kernels of a source; CuPy compiles them at their first use on each device.
 
     `raw_module` is ``cupy.RawModule``, or what stands in for it; `told` is what `options` gives;
-    `cooperative` is for kernels whose blocks wait for each other; `first` is what `source` takes.
+    `cooperative` is for kernels whose blocks wait for each other.
     """
     launch = {"enable_cooperative_groups": True} if cooperative else {}
-    return raw_module(code=source(name, first), options=told, **launch)
+    return raw_module(code=code, options=told, **launch)
 
 
 @cache
 def kernel(
-    raw_module: Any, function: str, name: str, told: tuple[str, ...], cooperative: bool,
-    first: Path | None = None,
-) -> Kernel:  # fmt: skip
+    raw_module: Any, code: str, told: tuple[str, ...], cooperative: bool, function: str
+) -> Kernel:
     """One of them, by its name."""
-    found: Kernel = module(raw_module, name, told, cooperative, first).get_function(function)
+    found: Kernel = module(raw_module, code, told, cooperative).get_function(function)
     return found
 
 
-def address(xp: Any, array: Array | None) -> int:
-    """Where the numbers of an array of the module `xp` begin; 0 for None."""
+def address(xp: Any, array: Any) -> Any:
+    """Where the numbers of an array of the module `xp` begin, or of each of several; 0 for None."""
+    if isinstance(array, list | tuple):
+        return tuple(address(xp, each) for each in array) or (0,)
     if array is None:
         return 0
     return int(array.ctypes.data if xp is np else array.data.ptr)
+
+
+def filled(struct: np.dtype[Any], given: dict[str, Any], xp: Any) -> np.ndarray[Any, Any]:
+    """A record of what is given by name: numbers, or where arrays begin; what is not given is 0."""
+    record = np.zeros(1, struct)
+    for name in given.keys() & set(struct.names or ()):
+        is_address = struct[name].base == np.uintp
+        record[name] = address(xp, given[name]) if is_address else given[name]
+    return record
 
 
 def by_value(struct: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -111,11 +123,11 @@ def by_value(struct: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 @cache
-def last_pass(name: str, cell: str) -> dict[str, str] | None:
-    """When the kernels with a `title` passed their tests for a cell, as they stand now; None if never.
+def last_pass(name: str, cell: str, text: str) -> dict[str, str] | None:
+    """When the kernels with a `title` passed their tests for a cell with this text, as they stand now.
 
-    The tests write this list themselves, when they are run on a machine with a device.
+    None if never. The tests write this list themselves, when they are run on a machine with a device.
     """
     entries: list[dict[str, str]] = json.loads(PROVEN.read_text(encoding="utf-8"))
-    now = {"kernel": name, "cell": cell, "source": digest(name)}
+    now = {"kernel": name, "cell": cell, "source": digest(name, text)}
     return next((entry for entry in reversed(entries) if entry.items() >= now.items()), None)

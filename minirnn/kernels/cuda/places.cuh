@@ -1,10 +1,6 @@
 // Where a unit of a sequence is in the arrays of a step, (rows, N), and of all steps, (rows, T, N): all steps
 // together are the columns of one product.
 
-#include "cells.cuh"
-
-typedef NUMBER number;
-
 // How far it is from a number of an array (rows, T, N) to the next one of each axis.
 struct Strides
 {
@@ -43,28 +39,25 @@ static __device__ bool runs(const Place &p, const bool *mask)
     return mask == 0 || mask[(long long)p.t * p.N + p.sequence];
 }
 
-template <int GATES>
-static __device__ void load(number values[GATES], const number *from, long long first, long long next)
+static __device__ void load(int count, number values[], const number *from, long long first, long long next)
 {
-    for (int g = 0; g < GATES; g++) values[g] = from[first + g * next];
+    for (int g = 0; g < count; g++) values[g] = from[first + g * next];
 }
 
-template <int GATES>
-static __device__ void store(const number values[GATES], number *to, long long first, long long next)
+static __device__ void store(int count, const number values[], number *to, long long first, long long next)
 {
-    for (int g = 0; g < GATES; g++) to[first + g * next] = values[g];
+    for (int g = 0; g < count; g++) to[first + g * next] = values[g];
 }
 
-// U x: in `gates` if x was multiplied; for tokens (T, N), columns of U (G·H, K). What is no token has no
-// column, and is not a number.
-template <int GATES>
+// U x: in `gates` if x was multiplied; for tokens (T, N), columns of U. What is no token has no column, and is not a
+// number.
 static __device__ void input(
-    const Place &p, const number *gates, const number *U, int K, const long long *tokens, number u[GATES])
+    const Place &p, const number *gates, const number *U, int K, const long long *tokens, number u[])
 {
-    if (tokens == 0) return load<GATES>(u, gates, p.gates, p.then_gate);
+    if (tokens == 0) return load(U_ROWS, u, gates, p.gates, p.then_gate);
     long long token = tokens[(long long)p.t * p.N + p.sequence];
     bool known = 0 <= token && token < K;
-    for (int g = 0; g < GATES; g++)
+    for (int g = 0; g < U_ROWS; g++)
         u[g] = known ? U[((long long)g * p.H + p.unit) * K + token] : number(nan(""));
 }
 

@@ -1,8 +1,9 @@
 """The loop over time on a CUDA device: each step is one product and one kernel, in both directions.
 
-What a unit computes stands in ``cells.cuh``, what a kernel reads and writes in ``fused.cu``. Here are
-the products, and room for all that the kernels fill. Nothing waits for the device. So that it does not
-wait for the host either, all that the steps have in common is worked out once, before the loop.
+What a unit computes is read off the cell's class (``cell.py``), what a kernel reads and writes stands in
+``fused.cu``. Here are the products, and room for all that the kernels fill. Nothing waits for the
+device. So that it does not wait for the host either, all that the steps have in common is worked out
+once, before the loop.
 
 Arrays that are kept are (rows, T, N), time beside the batch. All steps are then the columns of one
 matrix (rows, T·N), so that ``U x`` of all steps is one product before the loop, and dW, dU and dx are
@@ -20,52 +21,46 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....backend import Array, State, array_module
-from ....cells import Arrays, Cell, GRUCell, LSTMCell, RNNCell
+from ....cells import Arrays, Cell
 from ....scan import Scan
 from ....tokens import add_up_columns
 from ...side_by_side import by_step
+from ..cell import CudaCell, cuda_cell, pieces
 from ..cublas import product, repeated
-from ..module import Kernel, address, by_value, kernel, options
+from ..module import Kernel, by_value, filled, kernel, options, with_cell
 
 THREADS = 128  # of a block
 ONE_HOT = 1 << 24  # numbers in the matrix that a token's gradient is multiplied by, at most
 
 
-class Layout(NamedTuple):
-    """What the kernels of a cell are called, and the rows that they fill."""
-
-    kernels: str  # the names of both begin so
-    gates: str  # that are kept, one letter each
-    da: int  # blocks of H rows: W's gradient is of the first ones, U's and b's of the last ones
-
-
-LAYOUTS = {
-    RNNCell: Layout("rnn", "", 1),
-    LSTMCell: Layout("lstm", "ifog", 4),
-    GRUCell: Layout("gru", "rznm", 4),  # dm, da_r, da_z, da_n
-}
-
 _INTEGERS = ("t", "T", "H", "N", "K")
-_ARRAYS = (
-    "mask", "tokens", "U", "b", "bw", "w", "gates", "h", "c", "h_before", "c_before", "ys", "dys",
-    "dh", "rest", "dc", "da", "dw",
-)  # fmt: skip
+_ARRAYS = ("mask", "tokens", "U", "w", "gates", "ys", "dys", "rest", "da", "dw")
+_OF_STATES = ("state", "before", "d")
 
-# `Step` of fused.cu: what a kernel is given, by value
-STEP = np.dtype(
-    [
-        *((name, np.int32) for name in _INTEGERS),
-        ("dys_strides", np.int64, (3,)),
-        *((name, np.uintp) for name in _ARRAYS),
-    ],
-    align=True,
-)
+
+def step_of(cell: CudaCell) -> np.dtype[Any]:
+    """`Step` of fused.cu: what a kernel is given, by value."""
+    return np.dtype(
+        [
+            *((name, np.int32) for name in _INTEGERS),
+            ("dys_strides", np.int64, (3,)),
+            *((name, np.uintp) for name in _ARRAYS),
+            *of_cell(cell, _OF_STATES),
+        ],
+        align=True,
+    )
+
+
+def of_cell(cell: CudaCell, names: tuple[str, ...]) -> list[tuple[str, type, tuple[int, ...]]]:
+    """The fields of a struct that there are for each parameter of a unit, and for each state."""
+    fields = [(name, np.uintp, (len(cell.states),)) for name in names]
+    return [("own", np.uintp, (max(1, len(cell.own)),)), *fields]
 
 
 class FusedSaved(NamedTuple):
     """The record of one scan."""
 
-    cell: Cell
+    cell: CudaCell
     P: Arrays
     columns: Array  # x as (D, T, N), or None for tokens
     tokens: Array  # (T, N), or None
@@ -76,36 +71,40 @@ class FusedSaved(NamedTuple):
 
     def trace(self, name: str) -> Array:
         """See `Saved.trace`."""
-        if name in self.cell.states:
-            k = self.cell.states.index(name)
-            xp, all_states = array_module(self.last[k]), [self.before[k], self.last[k][:, None]]
-            return xp.concatenate(all_states, axis=1)[:, 1:].swapaxes(0, 1)
-        H, place = len(self.last[0]), LAYOUTS[type(self.cell)].gates.index(name)
-        return self.gates[place * H : (place + 1) * H].swapaxes(0, 1)
+        key = ("new", name) if name in self.cell.states else self.cell.seen[name]
+        if key[0] == "gate":
+            H, place = len(self.last[0]), self.cell.gates.index(key)
+            return self.gates[place * H : (place + 1) * H].swapaxes(0, 1)
+        k = self.cell.states.index(key[1])
+        if key[0] == "state":
+            return self.before[k].swapaxes(0, 1).copy()
+        xp, all_states = array_module(self.last[k]), [self.before[k], self.last[k][:, None]]
+        return xp.concatenate(all_states, axis=1)[:, 1:].swapaxes(0, 1)
 
 
 class FusedScan(Scan):
-    """The scan of `Scan` for RNN, LSTM and GRU (`reset_after=True`) in float32 and float64.
+    """The scan of `Scan` for cells whose only products are U x and W h, in float32 and float64.
 
     Args:
-        cell: one of those.
+        cell: what it is made for.
         raw_module: ``cupy.RawModule``, or what stands in for it.
+
+    Raises:
+        NotPointwise: the cell does something else.
     """
 
     name = "fused"
     folder: Path | None = None  # where the text of kernels is looked for first
 
     def __init__(self, cell: Cell, raw_module: Any) -> None:
-        self.layout = LAYOUTS[type(cell)]
-        self.act = cell.act.name if isinstance(cell, RNNCell | LSTMCell) else "tanh"
+        self.cuda_cell = cuda_cell(cell)
         self.raw_module = raw_module
 
     def _kernel(
-        self, direction: str, dtype: Any, file: str = "fused/fused.cu", cooperative: bool = False
+        self, function: str, dtype: Any, file: str = "fused/fused.cu", cooperative: bool = False
     ) -> Kernel:
-        function = f"{self.layout.kernels}_{direction}"
-        told = options(dtype, self.act)
-        return kernel(self.raw_module, function, file, told, cooperative, self.folder)
+        code = with_cell(self.cuda_cell.text, file, self.folder)
+        return kernel(self.raw_module, code, options(dtype), cooperative, function)
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
@@ -116,16 +115,17 @@ class FusedScan(Scan):
         (GH, D), T, (H, N) = P["U"].shape, len(x), state[0].shape
         tokens: Array = xp.array(x, np.int64, order="C") if is_tokens else None
         mask = None if mask is None else xp.ascontiguousarray(mask)
-        ys = self._empty(P["W"], H, T, N)
-        rows = len(self.layout.gates) * H
-        gates: Array = self._empty(P["W"], rows, T, N) if rows else None
-        room = ys if gates is None else gates  # for U x, which the outputs or gates then replace
+        ys, made = self._empty(P["W"], H, T, N), self.cuda_cell
+        # Where U x is, which the gates or, if there are none, the outputs then replace
+        blocks = max(len(made.gates), made.blocks["U"])
+        room = self._empty(P["W"], blocks * H, T, N) if made.gates or blocks > 1 else ys
+        gates: Array = room if made.gates else None
         columns: Array = None if is_tokens else _time_beside_batch(x, mask)
         if columns is not None:
             product(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
         before = [self._empty(P["W"], H, T, N) for _ in state]
         last = self._forward_steps(P, tokens, mask, room, ys, before, state)
-        saved = FusedSaved(cell, P, columns, tokens, mask, gates, before, last)
+        saved = FusedSaved(made, P, columns, tokens, mask, gates, before, last)
         return ys.swapaxes(0, 1), last, saved
 
     def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
@@ -137,13 +137,13 @@ class FusedScan(Scan):
         before: list[Array], state: State,
     ) -> State:  # fmt: skip
         """All steps: return the last state; fill `before`, `ys`, and `room` with the gates."""
-        xp, (GH, D), N = array_module(ys), P["U"].shape, ys.shape[-1]
+        xp, (rows, _), N = array_module(ys), P["W"].shape, ys.shape[-1]
         last = tuple(part.copy() for part in state)
-        w = xp.empty((GH, N), ys.dtype)
-        given = {"tokens": tokens, "K": D, "mask": mask, "gates": room, "ys": ys, "w": w, **P}
-        given |= by_name(before, last)
+        w = xp.empty((rows, N), ys.dtype)
+        given = {"tokens": tokens, "mask": mask, "gates": room, "ys": ys, "w": w, "U": P["U"]}
+        given |= {"K": P["U"].shape[1], "own": self._own(P), "before": before, "state": last}
         multiply = repeated(P["W"], last[0], out=w)
-        for step in self._steps("forward", given):
+        for step in self._steps("step_forward", given):
             multiply()
             step()
         return last
@@ -153,24 +153,31 @@ class FusedScan(Scan):
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
         P, before = saved.P, saved.before
-        xp, (GH, D), (H, T, N) = array_module(P["U"]), P["U"].shape, before[0].shape
-        da = self._empty(P["W"], self.layout.da * H, T, N)
+        xp, (_, D), (H, T, N) = array_module(P["U"]), P["U"].shape, before[0].shape
+        da = self._empty(P["W"], self.cuda_cell.da * H, T, N)
         dstate = tuple(xp.ascontiguousarray(part) for part in dstate)
         dstate = self._backward_steps(saved, dys, dstate, da)
-        by_column = da.reshape(len(da), T * N)
-        du = by_column[-GH:] if "bw" in P else by_column
-        h = before[0].reshape(H, T * N)
-        db = by_column.sum(axis=1, keepdims=True)
-        if "bw" not in P:
-            dP = {"W": product(by_column, h.T), "b": db}
-        else:  # rows are m, r, z, n, and W has r, z, m
-            dP = {"W": xp.empty_like(P["W"]), "b": db[H:], "bw": db[:H]}
-            product(by_column[H : 3 * H], h.T, out=dP["W"][: 2 * H])
-            product(by_column[:H], h.T, out=dP["W"][2 * H :])
+        by_column, h = da.reshape(len(da), T * N), before[0].reshape(H, T * N)
+
+        def blocks_of(name: str) -> list[tuple[slice, slice]]:
+            """Blocks of rows of a parameter, and where they are among the gradients."""
+            return [
+                (_rows(own, H), _rows(place, H)) for own, place in pieces(self.cuda_cell.rows[name])
+            ]
+
+        dP = {"W": xp.empty_like(P["W"]), "U": xp.empty_like(P["U"])}
+        for own, place in blocks_of("W"):
+            product(by_column[place], h.T, out=dP["W"][own])
+        sums = by_column.sum(axis=1, keepdims=True)
+        for name in dict.fromkeys(name for name, _ in self.cuda_cell.own):
+            parts = [sums[place] for _, place in blocks_of(name)]
+            dP[name] = parts[0] if len(parts) == 1 else xp.concatenate(parts)
+        ((_, place),) = blocks_of("U")
+        du = by_column[place]
         if saved.tokens is None:
-            dP["U"] = product(du, saved.columns.reshape(D, T * N).T)
+            product(du, saved.columns.reshape(D, T * N).T, out=dP["U"])
         else:
-            dP["U"] = xp.zeros_like(P["U"])
+            dP["U"][...] = 0
             tokens, k = saved.tokens.ravel(), max(1, ONE_HOT // D)
             for start in range(0, T * N, k):
                 own = slice(start, start + k)
@@ -186,42 +193,42 @@ class FusedScan(Scan):
         W, dh = saved.P["W"], dstate[0]
         xp, dtype = array_module(W), W.dtype
         rest, dw = xp.zeros(dh.shape, dtype), xp.empty((len(W), dh.shape[1]), dtype)
-        given = {"mask": saved.mask, "gates": saved.gates, "da": da, "rest": rest, "dw": dw}
-        given |= gradients_by_name(dys, dstate) | by_name(saved.before, saved.last)
+        given = {"mask": saved.mask, "da": da, "rest": rest, "dw": dw}
+        given |= self._kept(saved, dys, dstate)
         multiply = repeated(W.T, dw, out=dh)
-        for step in self._steps("backward", given):
+        for step in self._steps("step_backward", given):
             step()
             multiply()
         dh += rest
         return dstate
 
-    def _steps(self, direction: str, given: dict[str, Any]) -> Iterator[Callable[[], Any]]:
+    def _steps(self, function: str, given: dict[str, Any]) -> Iterator[Callable[[], Any]]:
         """The kernel's launch for each step in turn, with what is given for `Step`, by name."""
-        before = given["h_before"]
+        before = given["before"][0]
         xp, (H, T, N) = array_module(before), before.shape
         given |= {"H": H, "T": T, "N": N}
-        numbers = [given.get(name, 0) for name in (*_INTEGERS, "dys_strides")]
-        arrays = [address(xp, given.get(name)) for name in _ARRAYS]
-        steps = np.repeat(np.array((*numbers, *arrays), STEP), T)
-        steps["t"] = np.arange(T) if direction == "forward" else np.arange(T)[::-1]
-        launch, grid = self._kernel(direction, before.dtype), (max(1, -(-H * N // THREADS)),)
+        steps = np.repeat(filled(step_of(self.cuda_cell), given, xp), T)
+        steps["t"] = np.arange(T) if function == "step_forward" else np.arange(T)[::-1]
+        launch, grid = self._kernel(function, before.dtype), (max(1, -(-H * N // THREADS)),)
         for step in by_value(steps).reshape(T, 1):
             yield partial(launch, grid, (THREADS,), (step,))
 
+    def _own(self, P: Arrays) -> list[Array]:
+        """The parameters of units, in blocks (H, 1)."""
+        H = P["W"].shape[1]
+        return [P[name][_rows(slice(k, k + 1), H)] for name, k in self.cuda_cell.own]
 
-def by_name(before: list[Array], last: State) -> dict[str, Array]:
-    """The states before each step and after the last one, as kernels call them."""
-    names = zip(("h", "c"), before, last, strict=False)
-    return {
-        name: value for s, old, new in names for name, value in ((f"{s}_before", old), (s, new))
-    }
+    def _kept(self, saved: FusedSaved, dys: Array | None, dstate: State) -> dict[str, Any]:
+        """What kernels going back are given of the way there, and of the gradients, by name."""
+        t, unit, sequence = (0, 0, 0) if dys is None else strides(dys)
+        given = {"gates": saved.gates, "own": self._own(saved.P), "d": dstate}
+        given |= {"before": saved.before, "state": saved.last}
+        return given | {"dys": dys, "dys_strides": (unit, t, sequence)}
 
 
-def gradients_by_name(dys: Array | None, dstate: State) -> dict[str, Any]:
-    """What comes from the outputs and the last state, as kernels call it."""
-    t, unit, sequence = (0, 0, 0) if dys is None else strides(dys)
-    given = {"dys": dys, "dys_strides": (unit, t, sequence)}
-    return given | dict(zip(("dh", "dc"), dstate, strict=False))
+def _rows(blocks: slice, H: int) -> slice:
+    """Of blocks of H rows."""
+    return slice(blocks.start * H, blocks.stop * H)
 
 
 def _time_beside_batch(x: Array, mask: Array | None) -> Array:

@@ -10,11 +10,10 @@ static const int AT_ONCE = 8;  // loads of a thread that are on their way togeth
 static __device__ number factor(number x);
 
 // The rows of W of the block's units, gate by gate, ended by zeros.
-template <int GATES>
 static __device__ void keep_weights(number *W, const Problem &p, const Share &my)
 {
     const int all = my.units * p.H;  // of a gate, one after the other
-    for (int gate = 0; gate < GATES; gate++)
+    for (int gate = 0; gate < W_ROWS; gate++)
     {
         const number *from = p.W + ((long long)gate * p.H + my.unit) * p.H;
         number *to = W + gate * my.units * p.pitch;
@@ -28,7 +27,7 @@ static __device__ void keep_weights(number *W, const Problem &p, const Share &my
         }
     }
     const int padding = p.pitch - p.H;
-    for (int k = threadIdx.x; k < GATES * my.units * padding; k += blockDim.x)
+    for (int k = threadIdx.x; k < W_ROWS * my.units * padding; k += blockDim.x)
         W[k / padding * p.pitch + p.H + k % padding] = 0;
 }
 

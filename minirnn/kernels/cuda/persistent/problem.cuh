@@ -27,19 +27,20 @@ struct Problem
     Strides units, gates_strides, dys_strides;  // of arrays (H, T, N); of `gates` and `da`; of dys
     const bool *mask;         // (T, N): whether the sequence has this step; null if all have all
     const long long *tokens;  // (T, N), or null
-    const number *U, *W, *b, *bw;
+    const number *U, *W;
     number *gates;                // U x, or room for it; after forward the gates
-    const number *h_first, *c_first;  // (H, N): the states before the first step
-    number *h_before, *c_before;      // (H, T, N): and before each step
-    number *h, *c;                // (H, N): the states after the last one
     number *ys;                   // (H, T, N)
     const number *dys;            // or null
-    number *da;                   // what U, W and b get their gradients from
-    number *dh, *dc;              // (H, N): at first of the last states, in the end of the first ones
+    number *da;                   // what parameters get their gradients from
     // What blocks give each other: forward h, [2, groups, H, across]; backward parts of dh,
     // [2, groups, blocks, back_slices, H, across]
     number *exchange;
     unsigned *counts;             // of arrivals, zero at first, LINE for each group
+    const number *own[SOME(OWN)];    // (H,): parameters of each unit
+    const number *start[STATES];     // (H, N): the states before the first step
+    number *before[STATES];          // (H, T, N): and before each step
+    number *state[STATES];           // (H, N): the states after the last one
+    number *d[STATES];               // (H, N): at first of the last states, in the end of the first ones
 };
 
 static __device__ Place place(const Problem &p, int t, int unit, int sequence)
@@ -48,6 +49,6 @@ static __device__ Place place(const Problem &p, int t, int unit, int sequence)
 }
 
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 1)
-#define KERNELS(name, Cell)                                        \
-    KERNEL name##_forward(const Problem p) { forward<Cell>(p); }   \
-    KERNEL name##_backward(const Problem p) { backward<Cell>(p); }
+#define KERNELS                                             \
+    KERNEL scan_forward(const Problem p) { forward(p); }    \
+    KERNEL scan_backward(const Problem p) { backward(p); }

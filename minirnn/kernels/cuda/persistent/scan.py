@@ -14,8 +14,9 @@ import numpy as np
 
 from ....backend import Array, State, array_module
 from ....cells import Arrays, Cell
-from ..fused.scan import FusedSaved, FusedScan, by_name, gradients_by_name, strides
-from ..module import address, by_value
+from ..cell import CudaCell
+from ..fused.scan import FusedSaved, FusedScan, of_cell, strides
+from ..module import by_value, filled
 from .limits import Limits
 from .plan import BY_THREADS, Plan, divide
 
@@ -30,25 +31,26 @@ _INTEGERS = (
     "d_pitch", "chunk", "slices", "back_slices", "readers", "K",
 )  # fmt: skip
 _STRIDES = ("units", "gates_strides", "dys_strides")
-_ARRAYS = (
-    "mask", "tokens", "U", "W", "b", "bw", "gates", "h_first", "c_first", "h_before", "c_before",
-    "h", "c", "ys", "dys", "da", "dh", "dc", "exchange", "counts",
-)  # fmt: skip
+_ARRAYS = ("mask", "tokens", "U", "W", "gates", "ys", "dys", "da", "exchange", "counts")
+_OF_STATES = ("start", "before", "state", "d")
 
-# `Problem` of problem.cuh: what a kernel is given, by value
-PROBLEM = np.dtype(
-    [
-        *((name, np.int32) for name in _INTEGERS),
-        *((name, np.int64, (3,)) for name in _STRIDES),
-        *((name, np.uintp) for name in _ARRAYS),
-    ],
-    align=True,
-)
+
+def problem_of(cell: CudaCell) -> np.dtype[Any]:
+    """`Problem` of problem.cuh: what a kernel is given, by value."""
+    return np.dtype(
+        [
+            *((name, np.int32) for name in _INTEGERS),
+            *((name, np.int64, (3,)) for name in _STRIDES),
+            *((name, np.uintp) for name in _ARRAYS),
+            *of_cell(cell, _OF_STATES),
+        ],
+        align=True,
+    )
 
 
 def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits) -> str:
     """Why the kernels cannot run a cell of that size on a device; empty if they can."""
-    dtype, gates = np.dtype(dtype), len(cell.gates)
+    dtype, gates = np.dtype(dtype), cell.shapes(1, 1)["W"][0]
     if not limits.cooperative:
         return "blocks cannot wait for each other on the device: that takes compute capability 7.0"
     if divide(gates, H, 1, dtype.itemsize, limits):
@@ -62,13 +64,16 @@ def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits) -> str:
 
 
 class PersistentScan(FusedScan):
-    """The scan of `Scan` for RNN, LSTM and GRU (`reset_after=True`), while W fits on the device.
+    """The scan of `Scan` for cells whose only products are U x and W h, while W fits on the device.
 
     Args:
-        cell: one of those.
+        cell: what it is made for.
         raw_module: ``cupy.RawModule``, or what stands in for it.
         limits: of the device.
         occupancy: ``cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor``, or a stand-in.
+
+    Raises:
+        NotPointwise: the cell does something else.
     """
 
     name = "persistent"
@@ -88,19 +93,17 @@ class PersistentScan(FusedScan):
         if T == 0:
             return tuple(part.copy() for part in state)
         last = tuple(xp.empty((H, N), ys.dtype) for _ in state)
-        first = [xp.ascontiguousarray(part) for part in state]
-        given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys, **P}
-        given |= dict(zip(("h_first", "c_first"), first, strict=False))
-        given["gates_strides"] = strides(room)
-        self._launch("forward", given | by_name(before, last))
+        given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys}
+        given |= {"U": P["U"], "W": P["W"], "own": self._own(P), "gates_strides": strides(room)}
+        given |= {"start": [xp.ascontiguousarray(part) for part in state]}
+        self._launch("scan_forward", given | {"before": before, "state": last})
         return last
 
     def _backward_steps(
         self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
-        given = {"mask": saved.mask, "W": saved.P["W"], "gates": saved.gates, "da": da}
-        given |= {"gates_strides": strides(da)} | gradients_by_name(dys, dstate)
-        self._launch("backward", given | by_name(saved.before, saved.last))
+        given = {"mask": saved.mask, "W": saved.P["W"], "da": da, "gates_strides": strides(da)}
+        self._launch("scan_backward", given | self._kept(saved, dys, dstate))
         return dstate
 
     def plan(self, x: Array, W: Array) -> str:
@@ -113,25 +116,25 @@ class PersistentScan(FusedScan):
         Raises:
             RuntimeError: W does not fit on the device.
         """
-        sizes = len(self.cell.gates), W.shape[1], max(1, N), W.dtype.itemsize
+        sizes = self.cuda_cell.blocks["W"], W.shape[1], max(1, N), W.dtype.itemsize
         plan = divide(*sizes, self.limits, self.grains)
         if plan is None:
             what = obstacle(self.cell, W.shape[1], W.dtype, self.limits)
             raise RuntimeError(f"scan: {self.name!r} cannot run here: {what}")
         return plan
 
-    def _launch(self, direction: str, given: dict[str, Any]) -> None:
+    def _launch(self, function: str, given: dict[str, Any]) -> None:
         """Run all steps with what is given for `Problem`, by name.
 
         Raises:
             RuntimeError: the blocks do not fit on the device together.
         """
-        (H, T, N), W = given["h_before"].shape, given["W"]
+        (H, T, N), W = given["before"][0].shape, given["W"]
         if T * N == 0:
             return
-        xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, len(self.cell.gates)
+        xp, dtype, limits, gates = array_module(W), W.dtype, self.limits, self.cuda_cell.blocks["W"]
         plan = self._plan(W, N)
-        kernel: Any = self._kernel(direction, dtype, "persistent/shared.cu", cooperative=True)
+        kernel: Any = self._kernel(function, dtype, "persistent/shared.cu", cooperative=True)
         shared = plan.shared_memory(gates, H, dtype.itemsize)
         # Not what this launch needs: other threads may be launching the same kernel
         kernel.max_dynamic_shared_size_bytes = limits.shared_memory
@@ -144,21 +147,17 @@ class PersistentScan(FusedScan):
         at_once = plan.groups * plan.columns
         firsts = range(0, N, at_once)
         counts = xp.zeros((len(firsts), plan.groups, LINE), np.uint32)
-        parts = (plan.blocks, plan.back_slices) if direction == "backward" else ()
+        parts = (plan.blocks, plan.back_slices) if function == "scan_backward" else ()
         given["exchange"] = xp.empty((2, plan.groups, *parts, H, plan.across), dtype)
         given |= plan._asdict()
         for first, given["counts"] in zip(firsts, counts, strict=True):
             given["first"], given["count"] = first, min(N - first, at_once)
             groups = -(-given["count"] // plan.columns)
             grid = (groups * plan.blocks,)
-            kernel(grid, (limits.threads,), (problem(given),), shared_mem=shared)
+            kernel(grid, (limits.threads,), (self._problem(given),), shared_mem=shared)
 
-
-def problem(given: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """`Problem`, of what is given by name; what is not is 0."""
-    before = given["h_before"]
-    (H, T, N), xp = before.shape, array_module(before)
-    given = {"T": T, "H": H, "N": N, "units": strides(before), **given}
-    numbers = [given.get(name, 0) for name in (*_INTEGERS, *_STRIDES)]
-    arrays = [address(xp, given.get(name)) for name in _ARRAYS]
-    return by_value(np.array([(*numbers, *arrays)], PROBLEM))
+    def _problem(self, given: dict[str, Any]) -> np.ndarray[Any, Any]:
+        """`Problem`, of what is given by name."""
+        before = given["before"][0]
+        given |= dict(zip("HTN", before.shape, strict=True)) | {"units": strides(before)}
+        return by_value(filled(problem_of(self.cuda_cell), given, array_module(before)))

@@ -1,4 +1,4 @@
-// The loop over time as one kernel for each cell and direction: W stays on chip, h travels.
+// The loop over time as one kernel for each direction: W stays on chip, h travels.
 //
 // The batch is divided over groups of blocks, and the hidden units over the blocks of a group. For the
 // whole sequence a block keeps in shared memory the rows of W that make its own units, of all gates.
@@ -16,8 +16,8 @@
 // divided (`Problem`), and sees to it that all blocks are on the device together, or they would wait forever.
 // An array of one step is (rows, N), one of all steps (rows, T, N), as in fused.cu.
 //
-// The compiler is told NUMBER, float or double, and ACT, Tanh or Relu. A compiler of plain C++ takes this file,
-// too, with what stands in for a device: so it is tested on machines without one.
+// Ahead of this stand functions.cuh and the text of a cell (cell.py). A compiler of plain C++ takes all of it, too,
+// with what stands in for a device: so it is tested on machines without one.
 
 #include "problem.cuh"
 #include "../runs.cuh"
@@ -106,11 +106,10 @@ static __device__ void wait(const Problem &p, const Share &my, unsigned times)
     __syncthreads();
 }
 
-template <class Cell>
 static __device__ void forward(const Problem &p)
 {
     const Share my = share(p);
-    const int rows = Cell::GATES * my.units, depth = (p.H + DEEP - 1) / DEEP * DEEP;
+    const int rows = W_ROWS * my.units, depth = (p.H + DEEP - 1) / DEEP * DEEP;
     const int units = my.column < my.sequences ? my.units : 0;  // in this thread's column
     const int groups = gridDim.x / p.blocks;
     const long long all = (long long)p.H * p.across;       // of h of a group
@@ -118,9 +117,9 @@ static __device__ void forward(const Problem &p)
     number *W = reinterpret_cast<number *>(dynamic_shared);
     number *h = W + rows * p.pitch;          // [chunk, h_pitch]
     number *sums = h + p.chunk * p.h_pitch;  // [slices, rows, h_pitch]
-    Given<Cell::GATES> given;                // of this thread's first unit
+    Given given;                             // of this thread's first unit
     const Job job = first_job(rows, p);
-    keep_weights<Cell::GATES>(W, p, my);
+    keep_weights(W, p, my);
     number *first = p.exchange + my.group * all + my.unit * p.across + my.column;
     for (int row = my.row; row < units; row += my.rows)
         first[row * p.across] = factor(start(p, place(p, my, 0, row)));
@@ -144,24 +143,23 @@ static __device__ void forward(const Problem &p)
         number *next = p.exchange + ((t + 1) % 2 * groups + my.group) * all + my.unit * p.across;
         for (int row = my.row; row < units; row += my.rows)
         {
-            number w[Cell::GATES] = {};
+            number w[W_ROWS] = {};
             for (int slice = 0; slice < p.slices; slice++)
-                for (int g = 0; g < Cell::GATES; g++)
+                for (int g = 0; g < W_ROWS; g++)
                     w[g] += sums[(slice * rows + g * my.units + row) * p.h_pitch + my.column];
             Place s = place(p, my, t, row);
             if (row != my.row) given.load(p, s);
-            number h_new = step<Cell>(p, s, given, w);
+            number h_new = step(p, s, given, w);
             if (alone) h[row * p.h_pitch + my.column] = factor(h_new);
             else next[row * p.across + my.column] = factor(h_new);
         }
     }
 }
 
-template <class Cell>
 static __device__ void backward(const Problem &p)
 {
     const Share my = share(p);
-    const int rows = Cell::GATES * my.units, sources = p.blocks * p.back_slices;
+    const int rows = W_ROWS * my.units, sources = p.blocks * p.back_slices;
     const int units = my.column < my.sequences ? my.units : 0;  // in this thread's column
     const int groups = gridDim.x / p.blocks;
     number *W = reinterpret_cast<number *>(dynamic_shared);
@@ -171,7 +169,7 @@ static __device__ void backward(const Problem &p)
     const long long part = (long long)p.H * p.across, all = part * sources;  // of a group
     GivenBack given;  // of this thread's first unit
     const Job job = first_job(p.H, p);
-    keep_weights<Cell::GATES>(W, p, my);
+    keep_weights(W, p, my);
     if (my.row < units) given.load(p, place(p, my, p.T - 1, my.row));
     // From the state after step t - 1 to the one before it; in the end, parts are only added up.
     for (int t = p.T; t >= 0; t--)
@@ -186,16 +184,16 @@ static __device__ void backward(const Problem &p)
         {
             Place s = place(p, my, t - 1, row);
             if (row != my.row) given.load(p, s);
-            number dh = given.dh;
+            number dh = given.d[0];
             for (int k = 0; k < (t < p.T ? p.readers : 0); k++) dh += d[(k * my.units + row) * p.d_pitch + my.column];
             if (t > 0)
             {
-                number dw[Cell::GATES] = {};
-                dh = step_back<Cell>(p, s, given, dh, dw);
-                for (int g = 0; g < Cell::GATES; g++)
+                number dw[W_ROWS] = {};
+                dh = step_back(p, s, given, dh, dw);
+                for (int g = 0; g < W_ROWS; g++)
                     d[(g * my.units + row) * p.d_pitch + my.column] = factor(dw[g]);
             }
-            p.dh[s.now] = dh;
+            p.d[0][s.now] = dh;
         }
         if (t == 0) return;
         __syncthreads();
@@ -207,6 +205,4 @@ static __device__ void backward(const Problem &p)
     }
 }
 
-KERNELS(rnn, Rnn)
-KERNELS(lstm, Lstm)
-KERNELS(gru, Gru)
+KERNELS
