@@ -67,6 +67,7 @@ def cuda_cell(cell: Cell) -> CudaCell:
     own = tuple((name, k) for name in blocks if name not in "UW" for k in range(blocks[name]))
     gates = tuple(key for key in step.forward if key[0] == "gate")
     row = _rows_of_da(step)
+    keys: dict[str, list[Key]]
     keys = {name: [("parameter", name, k) for k in range(blocks[name])] for name in blocks}
     keys |= {name: [(name.lower(), k) for k in range(blocks[name])] for name in "UW"}
     rows = {name: [row[key] for key in keys[name]] for name in blocks}
