@@ -87,9 +87,8 @@ class GenericSaved(NamedTuple):
     def trace(self, name: str) -> Array:
         """See `Saved.trace`."""
         states = self.cell.states
-        xp, U = array_module(self.P["U"]), self.P["U"]
-        T, (GH, _), N = self.shape[0], U.shape, self.shape[-1]
-        out = xp.empty((T, GH // len(self.cell.gates), N), U.dtype)
+        h = self.final[0]
+        out = array_module(h).empty((self.shape[0], *h.shape), h.dtype)
         after = [*(step.state for step in self.steps), self.final][1:]
         for step, state, out_t in zip(self.steps, after, out, strict=True):
             out_t[...] = state[states.index(name)] if name in states else step.gates[name]

@@ -149,6 +149,7 @@ class RenamedCell(cells.RNNCell):
 @given(p=problems())
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_a_gate_may_be_a_state(p):
+    p.padded = False  # a step that does not exist has no gates
     assert_agrees(fused, RenamedCell(), "cpu", "float64", 1e-12, p)
 
 

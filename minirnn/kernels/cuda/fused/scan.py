@@ -32,7 +32,6 @@ from ..module import Kernel, by_value, filled, kernel, options, with_cell
 THREADS = 128  # of a block
 ONE_HOT = 1 << 24  # numbers in the matrix that a token's gradient is multiplied by, at most
 
-
 _INTEGERS = ("t", "T", "H", "N", "K")
 _ARRAYS = ("mask", "tokens", "U", "w", "gates", "ys", "dys", "rest", "da", "dw")
 _OF_STATES = ("state", "before", "d")
@@ -77,7 +76,7 @@ class FusedSaved(NamedTuple):
             return self.gates[place * H : (place + 1) * H].swapaxes(0, 1)
         k = self.cell.states.index(key[1])
         if key[0] == "state":
-            return self.before[k].swapaxes(0, 1).copy()
+            return self.before[k].swapaxes(0, 1)
         xp, all_states = array_module(self.last[k]), [self.before[k], self.last[k][:, None]]
         return xp.concatenate(all_states, axis=1)[:, 1:].swapaxes(0, 1)
 
