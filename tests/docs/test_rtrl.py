@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minirnn.cells import CELLS
 
-PAGE = Path(__file__).parent.parent / "docs" / "rtrl.md"
+PAGE = Path(__file__).parents[2] / "docs" / "rtrl.md"
 
 
 def code_of_the_page():

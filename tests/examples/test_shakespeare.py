@@ -22,7 +22,7 @@ import minirnn as mr
 from minirnn.data import Vocabulary
 from minirnn.text.ngram import NGram
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "shakespeare.py"
 THREADS = 2 if importlib.util.find_spec("threadpoolctl") else 0
 FILE = "run.npz"

@@ -143,8 +143,8 @@ def main(kind: Kind = SHARED) -> None:
 def parts(program: str = __file__) -> dict[str, str]:
     """What ThreadSanitizer says of each part of a program that calls `main`; {} if it cannot run."""
     asked, wanted = command(program)
-    tests = Path(__file__).parent
-    environment = {**os.environ, **wanted, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
+    here = Path(__file__).parent
+    environment = {**os.environ, **wanted, "PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here}"}
     done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
     if "unexpected memory mapping" in done.stderr:
         return {}  # addresses are too random for it

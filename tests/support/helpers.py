@@ -19,7 +19,7 @@ import minirnn as mr
 from minirnn.kernels.compiled import why_not_compiled
 
 Array = np.ndarray[Any, Any]
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def same_bits(a: Array, b: Array) -> bool:

@@ -16,7 +16,7 @@ import minirnn as mr
 from minirnn.backend import sigmoid, split_rows, stack_rows, tanh
 from minirnn.cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CHAPTERS = ("rnn", "lstm", "gru", "kinds")
 TAGGED = re.compile(r"\$\$(.*?) *\\tag\{(\d\.\d'?)\}\$\$")
 PYTHON = (  # LaTeX -> Python, in this order

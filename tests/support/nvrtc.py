@@ -1,4 +1,4 @@
-"""Compiles every CUDA source for real devices, of which there need be none:  python tests/nvrtc.py
+"""Compiles every CUDA source for real devices, of which none is needed: python tests/support/nvrtc.py
 
 NVRTC is the compiler that CuPy calls. On Linux it is in the package nvidia-cuda-nvrtc-cu12, of the extra
 "dev".
@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from minirnn.cells import CELLS, GRUResetBeforeCell
 from minirnn.kernels import cuda

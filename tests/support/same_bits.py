@@ -1,8 +1,8 @@
 """The process that compiles, and one that loads what it compiled, compute the same bits.
 
-Run as a script, and by CI alone, as it compiles everything anew: ``python tests/same_bits.py``. In the
-process that compiles there is more code than it leaves on the disk: each function that a loop calls is
-there by itself, too, and the loop may run that one instead of its own copy.
+Run as a script, and by CI alone, as it compiles everything anew: ``python tests/support/same_bits.py``.
+In the process that compiles there is more code than it leaves on the disk: each function that a loop
+calls is there by itself, too, and the loop may run that one instead of its own copy.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from minirnn import backend, cells, data, init
 from minirnn.gradcheck import check as gradcheck
 from minirnn.text import units
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 # Modules of which everything public is meant for others; of the rest, what minirnn exports
 WHOLE = (
