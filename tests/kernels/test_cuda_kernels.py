@@ -18,6 +18,7 @@ from scans import assert_close, everything, moved
 
 import minirnn as mr
 from minirnn import cells
+from minirnn.backend import split_rows, stack_rows, tanh
 from minirnn.kernels.cuda import module as cuda_module
 from minirnn.kernels.cuda.cell import cuda_cell
 from minirnn.kernels.cuda.fused import scan as fused_scan
@@ -143,6 +144,31 @@ class RenamedCell(cells.RNNCell):
 
     def backward(self, P, x, state, new, gates, dnew):
         return super().backward(P, x, (gates["before"],), (gates["y"],), {}, dnew)
+
+
+class BareCell:
+    """Two states and nothing else: no gates, no biases."""
+
+    name, gates, states = "bare", (), ("h", "c")
+
+    def shapes(self, D, H):
+        return {"U": (2 * H, D), "W": (2 * H, H)}
+
+    def forward(self, P, x, state):
+        a_c, a_h = split_rows(P["U"] @ x + P["W"] @ state[0], 2)
+        return (tanh(a_h), tanh(a_c) + state[1]), {}
+
+    def backward(self, P, x, state, new, gates, dnew):
+        (h, c), (h_new, c_new), (dh_new, dc_new) = state, new, dnew
+        da = stack_rows(dc_new * (1 - (c_new - c) * (c_new - c)), dh_new * (1 - h_new * h_new))
+        return P["U"].T @ da, (P["W"].T @ da, dc_new), {"U": da @ x.T, "W": da @ h.T}
+
+
+@no_compiler
+@given(p=problems())
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_a_cell_may_have_no_gates_and_no_biases(p):
+    assert_agrees(fused, BareCell(), "cpu", "float64", 1e-12, p)
 
 
 @no_compiler
