@@ -42,7 +42,7 @@ from .machine import precision_forced
 from .options import refuse
 from .sizes import CELLS, MAP, PRESET, SCANS, SIZES, Size, layer
 
-SIDES = ["generic", "fused", "persistent", "numpy", "numba", "torch"]
+SIDES = ["generic", "fused", "persistent", "registers", "tensor-cores", "numpy", "numba", "torch"]
 PARTS: dict[str, dict[str, Size]] = {
     "scans": SCANS,
     "step": SIZES,

@@ -17,6 +17,8 @@ LABELS = {
     "fused tf32": "minirnn fused, TF32",
     "persistent": "minirnn persistent",
     "persistent tf32": "minirnn persistent, TF32",
+    "registers": "laboratory registers",
+    "tensor-cores tf32": "laboratory tensor cores",
     "numpy": "minirnn numpy",
     "numba": "minirnn numba",
     "torch": "PyTorch",

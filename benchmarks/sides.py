@@ -15,9 +15,13 @@ import minirnn as mr
 from minirnn.backend import get_backend
 from minirnn.kernels.choice import available
 
-from . import textbook
+from . import laboratory, textbook
+from .laboratory.registers import RegisterScan
+from .laboratory.tensor_cores import TensorCoreScan
 from .parts import CLIP, HOST, LR, TF32, Parts, Unavailable
 from .sizes import Data, Size
+
+LABORATORY = {"registers": RegisterScan, "tensor-cores": TensorCoreScan}
 
 
 def scans(device: str) -> list[str]:
@@ -42,11 +46,14 @@ def network(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "rng": 0}
     if side.endswith(TF32):
         options["precision"] = "tf32"
-    more: dict[str, Any] = {"dropout": dropout, "scan": side.removesuffix(TF32)}
+    kind = LABORATORY.get(scan := side.removesuffix(TF32))
+    more: dict[str, Any] = {"dropout": dropout, "scan": "persistent" if kind else scan}
     try:
         rnn = getattr(mr, cell)(size.D, size.H, size.layers, **options, **more)
     except ValueError as error:
         raise Unavailable(str(error)) from None
+    if kind:
+        laboratory.take(rnn, kind)
     return mr.Model(rnn=rnn, out=mr.Linear(size.H, size.K, **options))
 
 

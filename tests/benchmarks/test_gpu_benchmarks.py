@@ -137,6 +137,16 @@ def test_pytorch_and_tf32_are_beside_them(measured, monkeypatch):
     assert "minirnn persistent, TF32" in printed
 
 
+@no_compiler
+def test_the_laboratory_is_beside_them_if_asked_for(measured):
+    which = ("--parts", "scans", "--cells", "GRU", "--sides", "persistent", "registers")
+    _, (row,), printed = measured(*which, "tensor-cores")
+    assert row.left_out == {}
+    sides = {"persistent", "persistent tf32", "registers", "tensor-cores tf32"}
+    assert sides < row.times.keys()
+    assert "laboratory tensor cores" in printed
+
+
 def test_a_side_that_fails_is_left_out_of_its_row_and_told(measured, monkeypatch):
     real = device.make
 
