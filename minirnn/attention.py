@@ -64,7 +64,7 @@ class Attention(Layer):
         queries = _floats("queries", queries, ("T", "H", "N"))
         xp, backend = array_module(queries), backend_of(queries)
         memory = _memory(memory, queries, backend)
-        real = checks.lengths_mask(lengths, len(memory), queries.shape[2], backend)
+        real = checks.real_steps(lengths, len(memory), queries.shape[2], backend)
         memory = checks.real_numbers("memory", memory, queries.dtype, real)
         q, m = queries.copy(), memory.copy() if real is None else xp.where(real[:, None], memory, 0)
         c, a = _attend(q, m, real)

@@ -5,7 +5,7 @@ state to the outputs and the final state; backward it is the transpose of that. 
 cell's equations as they stand, step by step, on any array module. The kernels in ``kernels/`` do the
 same faster, and are held to this one by the tests.
 
-Sequences of unequal length are told apart by `mask` (T, N), true where a step exists. Where it does
+Sequences of unequal length are told apart by `real` (T, N), true where a step exists. Where it does
 not, the state stands still, the output is zero, and the input is never read.
 """
 
@@ -35,7 +35,7 @@ class Scan(Protocol):
     leaves_threads: bool = False  # whether other threads of Python run while it does
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, Any]:
         """Take x (T, D, N) or tokens (T, N) -> outputs (T, H, N), the final state, what to save."""
 
@@ -80,7 +80,7 @@ class GenericSaved(NamedTuple):
     P: Arrays
     steps: list[Step]
     final: State
-    mask: Array | None
+    real: Array | None
     tokens: bool
     shape: tuple[int, ...]  # of x
 
@@ -101,33 +101,33 @@ class GenericScan(Scan):
     name = "generic"
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, GenericSaved]:
         """See `Scan.forward`."""
         xp = array_module(P["U"])
         tokens = x.ndim == 2
         T, N = x.shape[0], x.shape[-1]
         x, state = x.copy(), tuple(part.copy() for part in state)  # theirs may be reused
-        if mask is not None and not tokens:
-            x = xp.where(mask[:, None], x, 0)  # padding may hold anything, even NaN
+        if real is not None and not tokens:
+            x = xp.where(real[:, None], x, 0)  # padding may hold anything, even NaN
         ys = xp.zeros((T, state[0].shape[0], N), state[0].dtype)
         steps = []
         for t in range(T):
             x_t = OneHotColumns(x[t], P["U"].shape[1]) if tokens else x[t]
             new, gates = cell.forward(P, x_t, state)
             steps.append(Step(x_t, state, new, gates))
-            ys[t] = new[0] if mask is None else xp.where(mask[t], new[0], 0)
-            if mask is not None:
+            ys[t] = new[0] if real is None else xp.where(real[t], new[0], 0)
+            if real is not None:
                 pairs = zip(new, state, strict=True)
-                new = tuple(xp.where(mask[t], s_new, s) for s_new, s in pairs)
+                new = tuple(xp.where(real[t], s_new, s) for s_new, s in pairs)
             state = new
-        return ys, state, GenericSaved(cell, P, steps, state, mask, tokens, x.shape)
+        return ys, state, GenericSaved(cell, P, steps, state, real, tokens, x.shape)
 
     def backward(
         self, saved: GenericSaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
-        cell, P, mask = saved.cell, saved.P, saved.mask
+        cell, P, real = saved.cell, saved.P, saved.real
         xp = array_module(P["U"])
         dx = xp.zeros(saved.shape, P["U"].dtype) if want_dx and not saved.tokens else None
         dP = {name: xp.zeros_like(value) for name, value in P.items()}
@@ -135,11 +135,11 @@ class GenericScan(Scan):
             step = saved.steps[t]
             held = tuple(0 for _ in dstate)
             if dys is not None:
-                dy = dys[t] if mask is None else xp.where(mask[t], dys[t], 0)
+                dy = dys[t] if real is None else xp.where(real[t], dys[t], 0)
                 dstate = (dstate[0] + dy, *dstate[1:])
-            if mask is not None:  # where the state stood still, its gradient passes through
-                held = tuple(xp.where(mask[t], 0, d) for d in dstate)
-                dstate = tuple(xp.where(mask[t], d, 0) for d in dstate)
+            if real is not None:  # where the state stood still, its gradient passes through
+                held = tuple(xp.where(real[t], 0, d) for d in dstate)
+                dstate = tuple(xp.where(real[t], d, 0) for d in dstate)
             dx_t, dstate, dP_t = cell.backward(P, step.x, step.state, step.new, step.gates, dstate)
             dstate = tuple(d + d_held for d, d_held in zip(dstate, held, strict=True))
             if dx is not None:

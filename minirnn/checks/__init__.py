@@ -220,7 +220,7 @@ def tokens(name: str, value: Array, K: int, real: Array | None, look: bool) -> A
     return value
 
 
-def lengths_mask(lengths: Any, T: int, N: int, backend: Backend) -> Array | None:
+def real_steps(lengths: Any, T: int, N: int, backend: Backend) -> Array | None:
     """Return the mask (T, N) of the steps that exist, or None where all of them do."""
     if lengths is None:
         return None

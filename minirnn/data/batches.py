@@ -155,7 +155,7 @@ def real_steps(lengths: Any, T: int) -> Values:
     """
     T = checks.whole_number("T", T, 0)
     lengths = checks.of_shape("lengths", to_host(lengths, "lengths"), ("N",))
-    real = checks.lengths_mask(lengths, T, len(lengths), CPU)
+    real = checks.real_steps(lengths, T, len(lengths), CPU)
     return np.ones((T, len(lengths)), "float32") if real is None else real.astype("float32")
 
 

@@ -19,11 +19,11 @@ class InPrecision(Scan):
         self.precision = precision
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, Any]:
         """See `Scan.forward`."""
         with self.backend.products(self.precision):
-            return self.scan.forward(cell, P, x, state, mask)
+            return self.scan.forward(cell, P, x, state, real)
 
     def backward(
         self, saved: Any, dys: Array | None, dstate: State, want_dx: bool = True

@@ -36,19 +36,19 @@ class ThreadedScan(Scan):
         return shares(x, x.shape[-1], LEAST)
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, Saved]:
         """See `Scan.forward`."""
         T, (H, N) = x.shape[0], state[0].shape
         columns = self.split(x, P["W"])
         if len(columns) == 1:
-            return self.scan.forward(cell, P, x, state, mask)
+            return self.scan.forward(cell, P, x, state, real)
         ys = np.empty((T, H, N), state[0].dtype)
         final = tuple(np.empty_like(part) for part in state)
 
         def scan(own: slice) -> tuple[slice, Any]:
             begin = tuple(part[:, own] for part in state)
-            here = None if mask is None else mask[:, own]
+            here = None if real is None else real[:, own]
             ys[..., own], end, saved = self.scan.forward(cell, P, x[..., own], begin, here)
             for part, value in zip(final, end, strict=True):
                 part[:, own] = value

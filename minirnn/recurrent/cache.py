@@ -47,8 +47,8 @@ class Cache:
     letters: tuple[str, ...]  # of the states and gates
     scan: Scan
     scans: list[tuple[Direction, Saved]]  # of each direction of each layer
-    masks: list[Array | None]  # dropout after each layer, scaled, (T, H·directions, N)
-    mask: Array | None  # of the steps that exist (T, N)
+    dropped: list[Array | None]  # dropout after each layer, scaled, (T, H·directions, N)
+    real: Array | None  # of the steps that exist (T, N)
     T: int
     N: int
 

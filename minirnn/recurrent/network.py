@@ -163,21 +163,21 @@ class Recurrent(Stack):
         """
         x = checks.columns_or_tokens("x", x, ("T",), self.input_size, self.backend)
         T, N = x.shape[0], x.shape[-1]
-        mask = checks.lengths_mask(lengths, T, N, self.backend)
+        real = checks.real_steps(lengths, T, N, self.backend)
         if x.ndim == 2:
             # A copy: theirs may be reused, and what has been looked at must stay what it is
-            x = checks.tokens("x", x.copy(), self.input_size, mask, check_finite)
+            x = checks.tokens("x", x.copy(), self.input_size, real, check_finite)
         else:
-            x = checks.real_numbers("x", x, self.dtype, mask)
+            x = checks.real_numbers("x", x, self.dtype, real)
         state = None if state is None else self._check_state("state", state, N)
         if checks.truth("check_finite", check_finite):
             if x.ndim == 3:
-                checks.finite("x", x, mask)
+                checks.finite("x", x, real)
             for part in state or ():
                 checks.finite("state", part)
         scan, random = recomputed(self.scan, recompute_every, T), checks.dropout_rng(dropout_rng)
         want_cache = checks.truth("want_cache", want_cache)
-        return self._forward(scan, x, self._starts(state, N), mask, random, want_cache)
+        return self._forward(scan, x, self._starts(state, N), real, random, want_cache)
 
     @on_its_device
     def backward(
@@ -213,7 +213,7 @@ class Recurrent(Stack):
         if dys is not None:
             dys = checks.on_device("dys", dys, self.backend)
             dys = checks.of_shape("dys", dys, (cache.T, self.output_size, cache.N))
-            dys = checks.real_numbers("dys", dys, self.dtype, cache.mask)
+            dys = checks.real_numbers("dys", dys, self.dtype, cache.real)
         self._went_back(cache)
         return self._backward(cache, dys, final, want_dx)
 

@@ -35,14 +35,14 @@ class RecomputedSaved(NamedTuple):
     cell: Cell
     P: Arrays
     x: Array
-    mask: Array | None
+    real: Array | None
     segments: list[tuple[slice, State]]  # the steps of each, and the state it starts from
 
     def again(self, k: int) -> Any:
         """What the scan over segment `k` saves."""
         own, state = self.segments[k]
-        mask = None if self.mask is None else self.mask[own]
-        return self.scan.forward(self.cell, self.P, self.x[own], state, mask)[2]
+        real = None if self.real is None else self.real[own]
+        return self.scan.forward(self.cell, self.P, self.x[own], state, real)[2]
 
     def trace(self, name: str) -> Array:
         """See `Saved.trace`."""
@@ -62,7 +62,7 @@ class RecomputedScan(Scan):
         self.k = k
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, RecomputedSaved]:
         """See `Scan.forward`."""
         xp, T = array_module(state[0]), x.shape[0]
@@ -72,9 +72,9 @@ class RecomputedScan(Scan):
         for start in range(0, max(T, 1), self.k):
             own = slice(start, min(start + self.k, T))
             segments.append((own, tuple(part.copy() for part in state)))
-            here = None if mask is None else mask[own]
+            here = None if real is None else real[own]
             ys[own], state = self.scan.forward(cell, P, x[own], state, here)[:2]
-        return ys, state, RecomputedSaved(self.scan, cell, P, x, mask, segments)
+        return ys, state, RecomputedSaved(self.scan, cell, P, x, real, segments)
 
     def backward(
         self, saved: RecomputedSaved, dys: Array | None, dstate: State, want_dx: bool = True

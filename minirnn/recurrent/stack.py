@@ -70,14 +70,14 @@ class Stack(Layer):
         scan: Scan,
         x: Array,
         starts: list[State],
-        mask: Array | None,
+        real: Array | None,
         random: Draws,
         want_cache: bool,
     ) -> tuple[Array, State, Any]:
         xp, T, N = self.backend.xp, x.shape[0], x.shape[-1]
         versions = self._versions()  # now, so that a step of another thread's meanwhile is seen
         scans: list[tuple[Direction, Saved]] = []
-        masks: list[Array | None] = []
+        dropped: list[Array | None] = []
         finals: list[State] = []
         for layer in self.layers:
             outputs = []
@@ -87,7 +87,7 @@ class Stack(Layer):
                     self._arrays(d),
                     d.in_order(x),
                     starts[d.place],
-                    None if mask is None else d.in_order(mask),
+                    None if real is None else d.in_order(real),
                 )
                 outputs.append(d.in_order(ys))
                 finals.append(final)
@@ -95,27 +95,27 @@ class Stack(Layer):
                     scans.append((d, saved))
                 del saved  # before the next scan makes its own
             x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=1)
-            dropped = None
+            mask = None
             if random is not None and self.dropout and layer is not self.layers[-1]:
-                dropped = dropout_mask(random, self.dropout, x)
-                x *= dropped
-            masks.append(dropped)
+                mask = dropout_mask(random, self.dropout, x)
+                x *= mask
+            dropped.append(mask)
         new_state = joined(finals)
         if not want_cache:
             return x, new_state, None
         letters = tuple(dict.fromkeys((*self.cell.states, *self.cell.gates)))
         versions = self._stamped(versions)
-        return x, new_state, Cache(self, versions, letters, scan, scans, masks, mask, T, N)
+        return x, new_state, Cache(self, versions, letters, scan, scans, dropped, real, T, N)
 
     def _backward(
         self, cache: Cache, dys: Array | None, dstate: State, want_dx: bool
     ) -> tuple[Array | None, State]:
         """See `backward`. The final state's gradient in `dstate` becomes the initial one's."""
-        scans, masks = list(cache.scans), list(cache.masks)
+        scans, dropped = list(cache.scans), list(cache.dropped)
         for layer in reversed(self.layers):
-            dropped = masks.pop()
-            if dropped is not None:
-                dys = dys * dropped
+            mask = dropped.pop()
+            if mask is not None:
+                dys = dys * mask
             dx: Array | None = None
             for _ in layer:
                 d, saved = scans.pop()

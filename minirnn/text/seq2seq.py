@@ -217,7 +217,7 @@ class EncoderDecoder(Model):
         if "attention" not in self._layers:
             return state
         (S, _, N), backend = memory.shape, self.decoder.backend
-        real = checks.lengths_mask(lengths, S, N, backend)
+        real = checks.real_steps(lengths, S, N, backend)
         return *state, memory, backend.xp.ones((S, N), bool) if real is None else real
 
     @on_its_device
@@ -273,7 +273,7 @@ class EncoderDecoder(Model):
         """Return `tokens` if they are (steps, N) integers below K, on this device."""
         backend = self.decoder.backend
         tokens = checks.of_shape(name, checks.on_device(name, tokens, backend), shape)
-        real = checks.lengths_mask(lengths, tokens.shape[0], tokens.shape[1], backend)
+        real = checks.real_steps(lengths, tokens.shape[0], tokens.shape[1], backend)
         return checks.tokens(name, tokens, K, real, look=False)
 
     def _of(self, rnn: Recurrent, state: State) -> State:

@@ -12,7 +12,7 @@ FAMILIES = """
 i f o g; r z n m; di df do dg dc_new; dr dz dn dm drz; da_i da_f da_o da_g; da_r da_z da_n dm;
 dh dc y work; dh_new dc_new; h c; h h_new; c c_new; h x; U W b bw; dU dW db dbw; du dw;
 W_r W_z W_n; W_rzT W_nT; rz r z; sigmoids a; da_ifo da; work work2; part kept; d held;
-q m a; dq dm; da de dc; start stop; H height; Wb bU; W_rz W_n bU; tokens standing; dx dys; ordered order
+q m a; dq dm; da de dc; start stop; H height; Wb bU; W_rz W_n bU; tokens padding; dx dys; ordered order
 """
 UNORDERED = {"add", "multiply", "max", "min"}  # what they are called with may be swapped
 TURNED = {

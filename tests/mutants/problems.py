@@ -28,13 +28,13 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
     random, K = np.random.default_rng(seed), 513 if kind == "many tokens" else D
     shapes = {"x": (T, K, N), **dict.fromkeys(cell.states, (H, N)), **cell.shapes(K, H)}
     inputs = {name: random.normal(size=shape) for name, shape in shapes.items()}
-    tokens = mask = None
+    tokens = real = None
     if "tokens" in kind:
         tokens = random.integers(0, K, (T, N))
         tokens[:, 0], tokens[3, 1:] = 0, tokens[2, 1:]
         del inputs["x"]
     if kind not in ("numbers", "many tokens"):  # some end early, some start late, at t=2 all go on
-        mask = np.array([[1, 1, 0], [1, 1, 0], [1, 1, 1], [1, 0, 1]], bool)
+        real = np.array([[1, 1, 0], [1, 1, 0], [1, 1, 1], [1, 0, 1]], bool)
     dys = random.normal(size=(T, H, N)) * (kind != "without dys")
     dstate = tuple(random.normal(size=(H, N)) for _ in cell.states)
     for array in (*inputs.values(), dys, *dstate):
@@ -43,7 +43,7 @@ def pose(cell: Cell, kind: str, seed: int) -> Iterator[Problem]:
     def forward(scan: Scan, inputs: dict[str, np.ndarray]) -> tuple[Any, Any, Any]:
         state = tuple(inputs[name] for name in cell.states)
         P = {name: inputs[name] for name in cell.shapes(K, H)}
-        return scan.forward(cell, P, inputs.get("x", tokens), state, mask)
+        return scan.forward(cell, P, inputs.get("x", tokens), state, real)
 
     right = {name: np.zeros(value.shape) for name, value in inputs.items()}
     complex_inputs = {name: value + 0j for name, value in inputs.items()}

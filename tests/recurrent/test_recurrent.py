@@ -418,10 +418,10 @@ def test_dropout_acts_between_layers_only_when_asked_for(rng):
     net = network(CELLS[2], num_layers=2, dropout=0.5)
     x = rng.normal(size=(50, D, 40))
     plain, _, cache = net.forward(x)
-    assert cache.masks == [None, None]
+    assert cache.dropped == [None, None]
     dropped, _, cache = net.forward(x, dropout_rng=np.random.default_rng(0))
-    mask = cache.masks[0]
-    assert cache.masks[1] is None
+    mask = cache.dropped[0]
+    assert cache.dropped[1] is None
     assert set(np.unique(mask)) == {0.0, 2.0}
     assert abs(mask.mean() - 1) < 0.05
     assert not close(plain, dropped)

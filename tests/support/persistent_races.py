@@ -110,8 +110,8 @@ def run(cell: Cell, kind: Kind, left_out: int = -1) -> None:
     P = {name: normal(*shape) for name, shape in cell.shapes(D, H).items()}
     state = tuple(normal(H, N) for _ in cell.states)
     x, dys = normal(T, D, N), normal(T, H, N)
-    mask = np.arange(T)[:, None] < random.integers(0, T + 1, N)
-    _, final, saved = scan.forward(cell, P, x, state, mask)
+    real = np.arange(T)[:, None] < random.integers(0, T + 1, N)
+    _, final, saved = scan.forward(cell, P, x, state, real)
     scan.backward(saved, dys, final)
 
 

@@ -126,7 +126,7 @@ def test_dropout_only_when_asked_for_and_where_it_says(rng, form):
     assert same_bits(first, model.forward(tokens, dropout_rng=np.random.default_rng(1))[0])
     assert not np.allclose(first, plain)
     assert not np.allclose(first, model.forward(tokens, dropout_rng=np.random.default_rng(2))[0])
-    masks = [cache.drop.saved, cache.rnn.masks[0]]
+    masks = [cache.drop.saved, cache.rnn.dropped[0]]
     assert hasattr(cache, "drop_in") is (form != "one-hot")
     if form != "one-hot":
         masks.append(cache.drop_in.saved)

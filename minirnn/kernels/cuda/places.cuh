@@ -33,10 +33,10 @@ static __device__ Place place(
     return p;
 }
 
-// Whether the sequence has this step; without a mask (T, N) all sequences have all steps.
-static __device__ bool runs(const Place &p, const bool *mask)
+// Whether the sequence has this step; without `real` (T, N) all sequences have all steps.
+static __device__ bool is_real(const Place &p, const bool *real)
 {
-    return mask == 0 || mask[(long long)p.t * p.N + p.sequence];
+    return real == 0 || real[(long long)p.t * p.N + p.sequence];
 }
 
 static __device__ void load(int count, number values[], const number *from, long long first, long long next)

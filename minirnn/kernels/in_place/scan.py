@@ -38,7 +38,7 @@ class NumpySaved:
     steps: Steps
     Z: Array  # (T+1, H+1+D, N), or (T+1, H+1, N) for tokens
     tokens: Array  # (T, N), or None
-    standing: Array  # (T, N), true where a sequence has no such step; None if all have all
+    padding: Array  # (T, N), true where a sequence has no such step; None if all have all
     states: list[Array]  # each (T+1, H, N): state 0 is the initial one
     gates: Array  # (T, rows, N), all gates of a step in one block
     operand: Array = None  # (T, H, N): what a weight multiplied besides Z, if anything
@@ -115,12 +115,12 @@ class NumpyScan(Scan):
         self.one_step = one_step
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, NumpySaved]:
         """See `Scan.forward`."""
         T, N, H = x.shape[0], x.shape[-1], state[0].shape[0]
         tokens: Array = x if x.ndim == 2 else None
-        standing: Array = None if mask is None else ~mask
+        padding: Array = None if real is None else ~real
         D = 0 if tokens is not None else x.shape[1]
         shapes = [(T + 1, H + 1 + D, N), (T, self.in_place.gate_rows * H, N)]
         shapes += [(T + 1, H, N)] * len(state[1:])
@@ -128,35 +128,35 @@ class NumpyScan(Scan):
         Z[:, H] = 1
         if tokens is None:
             Z[:T, H + 1 :] = x
-            if standing is not None:  # padding may hold anything, even NaN
-                np.copyto(Z[:T, H + 1 :], 0, where=standing[:, None])
+            if padding is not None:  # padding may hold anything, even NaN
+                np.copyto(Z[:T, H + 1 :], 0, where=padding[:, None])
         states = [Z[:, :H], *rest]
         for over_time, initial in zip(states, state, strict=True):
             over_time[0] = initial
-        saved = NumpySaved(cell, P, self.in_place, Z, tokens, standing, states, gates)
+        saved = NumpySaved(cell, P, self.in_place, Z, tokens, padding, states, gates)
         step = self.in_place.forward(saved)
-        stops = [False] * T if standing is None else standing.any(axis=1).tolist()
+        stops = [False] * T if padding is None else padding.any(axis=1).tolist()
         for t in range(T):
             step(t)
             if stops[t]:
                 for s in states:
-                    np.copyto(s[t + 1], s[t], where=standing[t])
+                    np.copyto(s[t + 1], s[t], where=padding[t])
         ys = states[0][1:].copy()
-        if standing is not None:
-            np.copyto(ys, 0, where=standing[:, None])
+        if padding is not None:
+            np.copyto(ys, 0, where=padding[:, None])
         return ys, tuple(s[T].copy() for s in states), saved
 
     def backward(
         self, saved: NumpySaved, dys: Array | None, dstate: State, want_dx: bool = True
     ) -> tuple[Array | None, State, dict[str, Array]]:
         """See `Scan.backward`."""
-        P, Z, tokens, standing, H = saved.P, saved.Z, saved.tokens, saved.standing, saved.H
+        P, Z, tokens, padding, H = saved.P, saved.Z, saved.tokens, saved.padding, saved.H
         T, N, dtype = Z.shape[0] - 1, Z.shape[2], Z.dtype
         U, rows = P["U"], self.in_place.input_rows
         inputs = slice(rows.start * H, rows.stop * H)
-        if standing is not None and dys is not None:
-            dys = np.where(standing[:, None], 0, dys)
-        stops = [False] * T if standing is None else standing.any(axis=1).tolist()
+        if padding is not None and dys is not None:
+            dys = np.where(padding[:, None], 0, dys)
+        stops = [False] * T if padding is None else padding.any(axis=1).tolist()
         d = [np.array(part, dtype) for part in dstate]
         held = [np.empty_like(part) for part in d]
         dx: Array = np.empty((T, U.shape[1], N), dtype) if want_dx and tokens is None else None
@@ -178,8 +178,8 @@ class NumpyScan(Scan):
                 if stops[t]:  # where the state stood still, its gradient passes through
                     for part, kept in zip(d, held, strict=True):
                         np.copyto(kept, 0)
-                        np.copyto(kept, part, where=standing[t])
-                        np.copyto(part, 0, where=standing[t])
+                        np.copyto(kept, part, where=padding[t])
+                        np.copyto(part, 0, where=padding[t])
                 step(t, dA[t - start])
                 if stops[t]:
                     for part, kept in zip(d, held, strict=True):

@@ -190,7 +190,7 @@ def training_step(on, random, every=None):
         model.rnn.backward(cache, model.out.backward(out_cache, dscores))
         optimizer.step()
         first, _, last = out_cache.saved
-        return [*cache.masks[:2], first.saved, last.saved], grads(model)
+        return [*cache.dropped[:2], first.saved, last.saved], grads(model)
 
     return run
 

@@ -14,7 +14,7 @@ struct Step
     int t, T, H, N;
     int K;  // columns of U
     Strides dys_strides;
-    const bool *mask;         // or null: all sequences have all steps
+    const bool *real;         // or null: all sequences have all steps
     const long long *tokens;  // or null: there are numbers, and U x is in the place of the gates
     const number *U, *w;  // w: W h
     number *gates, *ys;
@@ -46,13 +46,13 @@ extern "C" __global__ void step_forward(Step s)
     for (int k = 0; k < STATES; k++) state[k] = s.state[k][p.now];
     cell_forward(u, w, own, state, gate, after);
     store(GATES, gate, s.gates, p.gates, p.then_gate);
-    bool running = runs(p, s.mask);
+    bool real = is_real(p, s.real);
     for (int k = 0; k < STATES; k++)
     {
         s.before[k][p.then] = state[k];
-        if (running) s.state[k][p.now] = after[k];
+        if (real) s.state[k][p.now] = after[k];
     }
-    s.ys[p.then] = running ? after[0] : 0;
+    s.ys[p.then] = real ? after[0] : 0;
 }
 
 extern "C" __global__ void step_backward(Step s)
@@ -61,7 +61,7 @@ extern "C" __global__ void step_backward(Step s)
     if (!p.exists) return;
     number own[SOME(OWN)], state[STATES], after[STATES], gate[SOME(GATES)], d[STATES];
     number row[DA_ROWS] = {}, dw[W_ROWS] = {}, past[STATES];
-    bool running = runs(p, s.mask);
+    bool real = is_real(p, s.real);
     for (int k = 0; k < OWN; k++) own[k] = s.own[k][p.unit];
     for (int k = 0; k < STATES; k++)
     {
@@ -71,9 +71,9 @@ extern "C" __global__ void step_backward(Step s)
     }
     d[0] += s.rest[p.now];
     past[0] = d[0];
-    if (running && s.dys != 0) d[0] += s.dys[s.dys_strides(p.unit, p.t, p.sequence)];
+    if (real && s.dys != 0) d[0] += s.dys[s.dys_strides(p.unit, p.t, p.sequence)];
     load(GATES, gate, s.gates, p.gates, p.then_gate);
-    if (running) cell_backward(own, state, after, gate, d, row, dw, past);
+    if (real) cell_backward(own, state, after, gate, d, row, dw, past);
     store(DA_ROWS, row, s.da, p.gates, p.then_gate);
     store(W_ROWS, dw, s.dw, p.now, p.now_gate);
     s.rest[p.now] = past[0];

@@ -33,7 +33,7 @@ THREADS = 128  # of a block
 ONE_HOT = 1 << 24  # numbers in the matrix that a token's gradient is multiplied by, at most
 
 _INTEGERS = ("t", "T", "H", "N", "K")
-_ARRAYS = ("mask", "tokens", "U", "w", "gates", "ys", "dys", "rest", "da", "dw")
+_ARRAYS = ("real", "tokens", "U", "w", "gates", "ys", "dys", "rest", "da", "dw")
 _OF_STATES = ("state", "before", "d")
 
 
@@ -63,7 +63,7 @@ class FusedSaved(NamedTuple):
     P: Arrays
     columns: Array  # x as (D, T, N), or None for tokens
     tokens: Array  # (T, N), or None
-    mask: Array  # (T, N), or None
+    real: Array  # (T, N), or None
     gates: Array  # (rows, T, N), or None if there are none
     before: list[Array]  # the states before each step, each (H, T, N)
     last: State  # and after the last one
@@ -106,25 +106,25 @@ class FusedScan(Scan):
         return kernel(self.raw_module, code, options(dtype), cooperative, function)
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, FusedSaved]:
         """See `Scan.forward`."""
         xp, is_tokens = array_module(x), x.ndim == 2
         P = {name: xp.ascontiguousarray(value) for name, value in P.items()}
         (GH, D), T, (H, N) = P["U"].shape, len(x), state[0].shape
         tokens: Array = xp.array(x, np.int64, order="C") if is_tokens else None
-        mask = None if mask is None else xp.ascontiguousarray(mask)
+        real = None if real is None else xp.ascontiguousarray(real)
         ys, made = self._empty(P["W"], H, T, N), self.cuda_cell
         # Where U x is, which the gates or, if there are none, the outputs then replace
         blocks = max(len(made.gates), made.blocks["U"])
         room = self._empty(P["W"], blocks * H, T, N) if made.gates or blocks > 1 else ys
         gates: Array = room if made.gates else None
-        columns: Array = None if is_tokens else _time_beside_batch(x, mask)
+        columns: Array = None if is_tokens else _time_beside_batch(x, real)
         if columns is not None:
             product(P["U"], columns.reshape(D, T * N), out=room[:GH].reshape(GH, T * N))
         before = [self._empty(P["W"], H, T, N) for _ in state]
-        last = self._forward_steps(P, tokens, mask, room, ys, before, state)
-        saved = FusedSaved(made, P, columns, tokens, mask, gates, before, last)
+        last = self._forward_steps(P, tokens, real, room, ys, before, state)
+        saved = FusedSaved(made, P, columns, tokens, real, gates, before, last)
         return ys.swapaxes(0, 1), last, saved
 
     def _empty(self, W: Array, rows: int, T: int, N: int) -> Array:
@@ -132,14 +132,14 @@ class FusedScan(Scan):
         return array_module(W).empty((rows, T, N), W.dtype)
 
     def _forward_steps(
-        self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
+        self, P: Arrays, tokens: Array | None, real: Array | None, room: Array, ys: Array,
         before: list[Array], state: State,
     ) -> State:  # fmt: skip
         """All steps: return the last state; fill `before`, `ys`, and `room` with the gates."""
         xp, (rows, _), N = array_module(ys), P["W"].shape, ys.shape[-1]
         last = tuple(part.copy() for part in state)
         w = xp.empty((rows, N), ys.dtype)
-        given = {"tokens": tokens, "mask": mask, "gates": room, "ys": ys, "w": w, "U": P["U"]}
+        given = {"tokens": tokens, "real": real, "gates": room, "ys": ys, "w": w, "U": P["U"]}
         given |= {"K": P["U"].shape[1], "own": self._own(P), "before": before, "state": last}
         multiply = repeated(P["W"], last[0], out=w)
         for step in self._steps("step_forward", given):
@@ -192,7 +192,7 @@ class FusedScan(Scan):
         W, dh = saved.P["W"], dstate[0]
         xp, dtype = array_module(W), W.dtype
         rest, dw = xp.zeros(dh.shape, dtype), xp.empty((len(W), dh.shape[1]), dtype)
-        given = {"mask": saved.mask, "da": da, "rest": rest, "dw": dw}
+        given = {"real": saved.real, "da": da, "rest": rest, "dw": dw}
         given |= self._kept(saved, dys, dstate)
         multiply = repeated(W.T, dw, out=dh)
         for step in self._steps("step_backward", given):
@@ -230,13 +230,13 @@ def _rows(blocks: slice, H: int) -> slice:
     return slice(blocks.start * H, blocks.stop * H)
 
 
-def _time_beside_batch(x: Array, mask: Array | None) -> Array:
-    """A copy of x (T, D, N) as (D, T, N); zero where `mask` is false, as padding may be NaN."""
+def _time_beside_batch(x: Array, real: Array | None) -> Array:
+    """A copy of x (T, D, N) as (D, T, N); zero where `real` is false, as padding may be NaN."""
     rows = x.swapaxes(0, 1)
-    if mask is None:
+    if real is None:
         return rows.copy()
     columns = array_module(x).zeros(rows.shape, x.dtype)
-    array_module(x).copyto(columns, rows, where=mask)
+    array_module(x).copyto(columns, rows, where=real)
     return columns
 
 

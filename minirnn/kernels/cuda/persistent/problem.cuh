@@ -25,7 +25,7 @@ struct Problem
     int readers;       // threads that add up the parts of a number, each some of them
     int K;             // columns of U
     Strides units, gates_strides, dys_strides;  // of arrays (H, T, N); of `gates` and `da`; of dys
-    const bool *mask;         // (T, N): whether the sequence has this step; null if all have all
+    const bool *real;         // (T, N): whether the sequence has this step; null if all have all
     const long long *tokens;  // (T, N), or null
     const number *U, *W;
     number *gates;                // U x, or room for it; after forward the gates

@@ -31,7 +31,7 @@ _INTEGERS = (
     "d_pitch", "chunk", "slices", "back_slices", "readers", "K",
 )  # fmt: skip
 _STRIDES = ("units", "gates_strides", "dys_strides")
-_ARRAYS = ("mask", "tokens", "U", "W", "gates", "ys", "dys", "da", "exchange", "counts")
+_ARRAYS = ("real", "tokens", "U", "W", "gates", "ys", "dys", "da", "exchange", "counts")
 _OF_STATES = ("start", "before", "state", "d")
 
 
@@ -86,14 +86,14 @@ class PersistentScan(FusedScan):
         self.occupancy = occupancy
 
     def _forward_steps(
-        self, P: Arrays, tokens: Array | None, mask: Array | None, room: Array, ys: Array,
+        self, P: Arrays, tokens: Array | None, real: Array | None, room: Array, ys: Array,
         before: list[Array], state: State,
     ) -> State:  # fmt: skip
         xp, (H, T, N) = array_module(ys), ys.shape
         if T == 0:
             return tuple(part.copy() for part in state)
         last = tuple(xp.empty((H, N), ys.dtype) for _ in state)
-        given = {"tokens": tokens, "K": P["U"].shape[1], "mask": mask, "gates": room, "ys": ys}
+        given = {"tokens": tokens, "K": P["U"].shape[1], "real": real, "gates": room, "ys": ys}
         given |= {"U": P["U"], "W": P["W"], "own": self._own(P), "gates_strides": strides(room)}
         given |= {"start": [xp.ascontiguousarray(part) for part in state]}
         self._launch("scan_forward", given | {"before": before, "state": last})
@@ -102,7 +102,7 @@ class PersistentScan(FusedScan):
     def _backward_steps(
         self, saved: FusedSaved, dys: Array | None, dstate: State, da: Array
     ) -> State:
-        given = {"mask": saved.mask, "W": saved.P["W"], "da": da, "gates_strides": strides(da)}
+        given = {"real": saved.real, "W": saved.P["W"], "da": da, "gates_strides": strides(da)}
         self._launch("scan_backward", given | self._kept(saved, dys, dstate))
         return dstate
 

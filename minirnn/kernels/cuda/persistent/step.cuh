@@ -13,7 +13,7 @@ static __device__ number start(const Problem &p, const Place &s)
 // What a step takes of a unit besides W h.
 struct Given
 {
-    bool running;
+    bool real;
     number u[U_ROWS], own[SOME(OWN)], state[STATES];
 
     __device__ void load(const Problem &p, const Place &s)
@@ -21,14 +21,14 @@ struct Given
         input(s, p.gates, p.U, p.K, p.tokens, u);
         for (int k = 0; k < OWN; k++) own[k] = p.own[k][s.unit];
         for (int k = 0; k < STATES; k++) state[k] = p.before[k][s.then];
-        running = runs(s, p.mask);  // the last, as the compiler waits for it
+        real = is_real(s, p.real);  // the last, as the compiler waits for it
     }
 };
 
 // What a step back takes of a unit besides W' da; before the first step there is only the state's gradient.
 struct GivenBack
 {
-    bool running;
+    bool real;
     number own[SOME(OWN)], state[STATES], after[STATES], gate[SOME(GATES)], d[STATES], dy;
 
     __device__ void load(const Problem &p, const Place &s)
@@ -40,7 +40,7 @@ struct GivenBack
         for (int k = 0; k < OWN; k++) own[k] = p.own[k][s.unit];
         for (int k = 0; k < STATES; k++)
             state[k] = p.before[k][s.then], after[k] = ::after(s, p.T, p.before[k], p.state[k]);
-        running = runs(s, p.mask);
+        real = is_real(s, p.real);
     }
 };
 
@@ -50,10 +50,10 @@ static __device__ number step(const Problem &p, const Place &s, const Given &x, 
     number gate[SOME(GATES)], after[STATES];
     cell_forward(x.u, w, x.own, x.state, gate, after);
     store(GATES, gate, p.gates, s.gates, s.then_gate);
-    p.ys[s.then] = x.running ? after[0] : 0;
+    p.ys[s.then] = x.real ? after[0] : 0;
     for (int k = STATES - 1; k >= 0; k--)
     {
-        if (!x.running) after[k] = x.state[k];
+        if (!x.real) after[k] = x.state[k];
         if (s.t + 1 < p.T) p.before[k][s.then + s.next] = after[k];
         else p.state[k][s.now] = after[k];
     }
@@ -66,7 +66,7 @@ static __device__ number step_back(const Problem &p, const Place &s, const Given
     number d[STATES], past[STATES], row[DA_ROWS] = {};
     for (int k = 0; k < STATES; k++) past[k] = d[k] = x.d[k];
     past[0] = d[0] = dh;
-    if (x.running)
+    if (x.real)
     {
         d[0] += x.dy;
         cell_backward(x.own, x.state, x.after, x.gate, d, row, dw, past);
