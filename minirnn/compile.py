@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .backend import CPU
+from .cells import CELLS
+from .kernels.choice import available
 from .kernels.compiled import NOT_KEPT, compile_ahead
 
 
@@ -22,8 +25,9 @@ def main() -> int:
         default=["float32"],
         help="what to compute in (default: float32)",
     )
+    cells = [cell for cell in CELLS if "numba" in available(cell, CPU)]
     for dtype in parser.parse_args().dtype:
-        obstacle = compile_ahead(dtype)
+        obstacle = compile_ahead(dtype, *cells)
         if not obstacle:
             from .kernels.compiled.compile import kept_in
 

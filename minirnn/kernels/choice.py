@@ -25,11 +25,9 @@ from .in_place.one_step import gru_reset_before_step, gru_step, lstm_step, rnn_s
 from .in_place.scan import NumpyScan, OneStep, Steps
 from .in_place.steps import LSTMSteps, RNNSteps
 from .in_precision import InPrecision
-from .pointwise import read
-from .symbols import NotPointwise
+from .pointwise import why_not_printed
 from .threaded import ThreadedScan
 
-NUMBA_CELLS = (RNNCell, LSTMCell, GRUCell)
 IN_PLACE: dict[type, tuple[Callable[[Any], Steps], OneStep]] = {
     RNNCell: (RNNSteps, rnn_step),
     LSTMCell: (LSTMSteps, lstm_step),
@@ -104,19 +102,17 @@ class Compiled(InPlace):
     name = "numba"
 
     def obstacle(self, wanted: Wanted) -> str:
-        """A cell that it has no steps of, or nothing to compile them with."""
-        if type(wanted.cell) not in NUMBA_CELLS:
-            return f"{wanted.cell.name} has no compiled steps in minirnn/kernels"
-        return why_not_compiled()
+        """A cell that cannot be printed, or nothing to compile it with."""
+        return why_not_printed(wanted.cell) or why_not_compiled()
 
     def doubt(self, wanted: Wanted) -> str:
-        """Double precision."""
-        made_for = np.dtype(wanted.dtype) == np.float32
+        """Double precision, in which the steps in place are as fast, if there are any."""
+        made_for = np.dtype(wanted.dtype) == np.float32 or super().obstacle(wanted)
         return "" if made_for else f"it is made for float32, and this is {wanted.dtype}"
 
     def prepare(self, wanted: Wanted) -> str:
         """Compile it."""
-        return compile_ahead(wanted.dtype)
+        return compile_ahead(wanted.dtype, wanted.cell)
 
     def praise(self, wanted: Wanted) -> str:
         """Its speed, and that it will be compiled again if it will."""
@@ -125,10 +121,11 @@ class Compiled(InPlace):
         return "the fastest one on this device" + ("" if kept_in() else f"; {NOT_KEPT}")
 
     def make(self, wanted: Wanted) -> Scan:
-        """With the one in place for complex numbers."""
+        """With another one for complex numbers: in place, or the plain one."""
         from .compiled.scan import NumbaScan
 
-        return NumbaScan(wanted.cell, super().make(wanted))
+        other = GenericScan() if super().obstacle(wanted) else super().make(wanted)
+        return NumbaScan(wanted.cell, other)
 
 
 class Fused(Kind):
@@ -138,11 +135,7 @@ class Fused(Kind):
 
     def obstacle(self, wanted: Wanted) -> str:
         """A cell that no kernels can be made of."""
-        try:
-            read(wanted.cell)
-        except NotPointwise as reason:
-            return f"{wanted.cell.name} has no CUDA kernels: {reason}"
-        return ""
+        return why_not_printed(wanted.cell)
 
     def doubt(self, wanted: Wanted) -> str:
         """That its kernels, as they are, have not been tested on a device."""

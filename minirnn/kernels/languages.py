@@ -23,6 +23,7 @@ class Language(NamedTuple):
     reserved: frozenset[str]
 
 
+LOOP_WORDS = "F fma table count runs runs_at load store k range"
 CPP_WORDS = (
     "auto bool break case char class const continue default delete do double else enum float for goto "
     "if inline int long new private public return short signed sizeof static struct switch template "
@@ -36,7 +37,7 @@ PYTHON = Language(
     negation="not {}",
     functions={"absolute": "abs"},
     fma="fma({}, {}, {})",
-    reserved=frozenset({*keyword.kwlist, "F", "fma"}),
+    reserved=frozenset({*keyword.kwlist, *LOOP_WORDS.split()}),
 )
 CUDA = Language(
     line="F {} = {};",

@@ -12,6 +12,7 @@ on a dtype, or on other units.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ class Block(NamedTuple):
     bias: Key | None  # ("parameter", name, which block of its rows)
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Step:
     """A cell for one unit of one sequence.
 
     Forward takes ("block", k), ("state", name) and ("parameter", name, k), and gives ("gate", name, k)
@@ -37,6 +39,8 @@ class Step(NamedTuple):
     past W, and ("parameter", name, k), what is to be summed over sequences.
     """
 
+    name: str  # of the cell
+    parameters: tuple[Key, ...]  # all that have a row for each unit, as ("parameter", name, k)
     blocks: tuple[Block, ...]  # those of U alone, then of both, then of W alone
     seen: dict[str, Key]  # where each gate is: among the gates, or a state
     forward: dict[Key, Term]
@@ -47,19 +51,49 @@ class Step(NamedTuple):
         return printed(getattr(self, direction), language)
 
 
+_read: dict[Any, Step | NotPointwise] = {}  # by class and attributes
+
+
 def read(cell: Cell) -> Step:
-    """What `cell` computes for one unit.
+    """What `cell` computes for one unit, with the attributes that it has now.
 
     Raises:
         NotPointwise: that is not all it does.
     """
     try:
+        key = type(cell), *sorted(vars(cell).items())
+        found = _read.get(key)
+    except TypeError:  # of what cannot be hashed
+        key, found = None, None
+    if found is None:
+        try:
+            found = _read_anew(cell)
+        except NotPointwise as reason:
+            found = reason
+    if key:
+        _read[key] = found
+    if isinstance(found, NotPointwise):
+        raise NotPointwise(*found.args)
+    return found
+
+
+def why_not_printed(cell: Cell) -> str:
+    """What keeps a cell from being read, in one sentence; empty if nothing does."""
+    try:
+        read(cell)
+    except NotPointwise as reason:
+        return f"{cell.name} {reason}"
+    return ""
+
+
+def _read_anew(cell: Cell) -> Step:
+    try:
         first, *others = *_steps(cell, 5, 2, 3, "float64"), *_steps(cell, 7, 3, 4, "float32")
     except (TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        raise NotPointwise(f"it cannot be read ({type(error).__name__}: {error})") from error
+        raise NotPointwise(f"cannot be read ({type(error).__name__}: {error})") from error
     for direction in ("forward", "backward"):
         if any(first.text(direction, PYTHON) != step.text(direction, PYTHON) for step in others):
-            raise NotPointwise(f"its {direction} computes with a shape or a dtype")
+            raise NotPointwise(f"computes with a shape or a dtype in its {direction}")
     return first
 
 
@@ -67,13 +101,15 @@ def _steps(cell: Cell, D: int, H: int, N: int, dtype: str) -> Iterator[Step]:
     """Run the cell with symbols: what it does for each unit."""
     reading = Reading(D, H, N, dtype, cell.states[0])
     P = {name: _parameter(reading, name, *shape) for name, shape in cell.shapes(D, H).items()}
+    rows = [t for p in P.values() if isinstance(p, Rows) for t in p.terms]
+    parameters = tuple(dict.fromkeys(term.of[0] for term in rows))
     state, after, dnew = (
         tuple(reading.letters((kind, s)) for s in cell.states) for kind in ("state", "new", "d")
     )
     new, gates = cell.forward(P, reading.x, state)
     for name, part in zip(cell.states, new, strict=True):
         if not isinstance(part, Rows) or part.shape != reading.h.shape:
-            raise NotPointwise(f"its forward gives no array {name}")
+            raise NotPointwise(f"gives no array {name} in its forward")
     kept: dict[Term, Term] = {}  # what backward finds in place of a term, in the order of the gates
     for rows, letters in zip((*new, *state), (*after, *state), strict=True):
         kept |= zip(rows.terms, letters.terms, strict=True)
@@ -84,7 +120,7 @@ def _steps(cell: Cell, D: int, H: int, N: int, dtype: str) -> Iterator[Step]:
             for term, letter in zip(gate.terms, letters.terms, strict=True):
                 kept.setdefault(term, term if term.op == "number" else letter)
             given[name] = Rows(reading, [kept[term] for term in gate.terms], N)
-    back = _gradients(cell, H, *cell.backward(P, reading.x, state, after, given, dnew))
+    back = _gradients(cell, H, P, *cell.backward(P, reading.x, state, after, given, dnew))
     for unit in range(H):
         forward = {("new", s): part.terms[unit] for s, part in zip(cell.states, new, strict=True)}
         backward = {key: terms[unit] for key, terms in back.items()}
@@ -96,7 +132,7 @@ def _steps(cell: Cell, D: int, H: int, N: int, dtype: str) -> Iterator[Step]:
         blocks, forward, backward = _blocks(reading, unit, forward, backward)
         for terms in (forward, backward):
             _refuse(terms, unit)
-        yield Step(blocks, seen, forward, backward)
+        yield Step(cell.name, parameters, blocks, seen, forward, backward)
 
 
 def _parameter(reading: Reading, name: str, height: int, width: int) -> Matrix | Rows:
@@ -107,24 +143,28 @@ def _parameter(reading: Reading, name: str, height: int, width: int) -> Matrix |
     return reading.letters(*keys, columns=1)
 
 
-def _gradients(cell: Cell, H: int, dx: Any, dstate: Any, dP: Any) -> dict[Key, list[Term]]:
+def _gradients(
+    cell: Cell, H: int, P: dict[str, Any], dx: Any, dstate: Any, dP: Any
+) -> dict[Key, list[Term]]:
     """All gradients by block of H rows."""
+    if dP.keys() != P.keys():
+        raise NotPointwise(f"gives gradients of {', '.join(dP)}, and not of {', '.join(P)}")
     found: dict[Key, list[Term]] = {}
     for name, gradient in dP.items():
         by = {"U": "x", "W": "h"}.get(name, "1")
         if not isinstance(gradient, Noted) or gradient.by != by:
             wanted = "a sum over the sequences" if by == "1" else f"a product with {by}.T"
-            raise NotPointwise(f"its gradient of {name} is not {wanted}")
+            raise NotPointwise(f"has a gradient of {name} that is not {wanted}")
+        if len(gradient.terms) != P[name].shape[0]:
+            raise NotPointwise(f"has a gradient of {name} that is of another height")
         for k in range(len(gradient.terms) // H):
             key = ("parameter", name, k) if by == "1" else (name.lower(), k)
             found[key] = gradient.terms[k * H : (k + 1) * H]
     for name, d in (("U", dx), ("W", dstate[0])):
         if name in dP and not (isinstance(d, Back) and d.of(name) == dP[name].terms):
-            raise NotPointwise(
-                f"it does not multiply {name}.T by the rows of the gradient of {name}"
-            )
+            raise NotPointwise(f"does not multiply {name}.T by the rows of the gradient of {name}")
     if dx.rest is not None:
-        raise NotPointwise("it adds something to U.T @ du")
+        raise NotPointwise("adds something to U.T @ du")
     rests = (dstate[0].rest if isinstance(dstate[0], Back) else dstate[0], *dstate[1:])
     for s, rest in zip(cell.states, rests, strict=True):
         if rest is not None:
@@ -142,9 +182,9 @@ def _refuse(terms: Mapping[Key, Term], unit: int) -> None:
     for key, letter in _letters(terms).items():
         if key[0] in ("x", "u", "w"):
             what = {"x": "x by itself", "u": "U @ x in backward", "w": "W @ h in backward"}
-            raise NotPointwise(f"it uses {what[key[0]]}")
+            raise NotPointwise(f"uses {what[key[0]]}")
         if letter.of[1] != unit:
-            raise NotPointwise("it joins units by something else than a product")
+            raise NotPointwise("joins units by something else than a product")
 
 
 def _addends(term: Term) -> list[Term]:

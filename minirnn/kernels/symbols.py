@@ -29,7 +29,7 @@ POWERS = range(1, 9)
 
 
 class NotPointwise(Exception):
-    """The cell does what cannot be written down for one unit of one sequence; the text says what."""
+    """A cell does what cannot be written down for one unit of one sequence: "has the product …"."""
 
 
 class Term:
@@ -79,7 +79,7 @@ class Reading:
     def number(self, value: float) -> Term:
         """A constant."""
         if not np.isfinite(value):
-            raise NotPointwise(f"it computes with the constant {value}")
+            raise NotPointwise(f"computes with the constant {value}")
         return self.term("number", float(value))
 
     def letters(self, *keys: Key, columns: int = 0) -> Rows:
@@ -101,11 +101,11 @@ class Reading:
         """What an operation on `height` rows is to take for `value`."""
         if isinstance(value, Rows):
             if len(value) != height:
-                raise NotPointwise("it has an operation on arrays of unequal heights")
+                raise NotPointwise("has an operation on arrays of unequal heights")
             return value.terms
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" or not array.size or (array != array.flat[0]).any():
-            raise NotPointwise(f"it computes with {called(value)}")
+            raise NotPointwise(f"computes with {called(value)}")
         return [self.number(array.flat[0].item())] * height
 
     def each(self, op: str, *of: Any) -> Rows:
@@ -132,7 +132,7 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *of: Any, **options: Any) -> Any:
         self.reading.note_names()
         if method != "__call__" or options:
-            raise NotPointwise(f"it has an option of np.{ufunc.__name__}, as to change an array")
+            raise NotPointwise(f"has an option of np.{ufunc.__name__}, as to change an array")
         if ufunc is np.matmul:
             return product(*of)
         if ufunc is np.add and any(isinstance(value, Back) for value in of):
@@ -140,16 +140,16 @@ class Symbol(NDArrayOperatorsMixin):
             return first.plus(second)
         for value in of:
             if isinstance(value, Symbol) and not isinstance(value, Rows):
-                raise NotPointwise(f"it computes with {called(value)} by itself")
+                raise NotPointwise(f"computes with {called(value)} by itself")
         if ufunc is np.power:
             return self._power(*of)
         if ufunc.__name__ not in OPERATIONS:
-            raise NotPointwise(f"it calls np.{ufunc.__name__}")
+            raise NotPointwise(f"calls np.{ufunc.__name__}")
         return self.reading.each(OPERATIONS[ufunc.__name__], *of)
 
     def _power(self, base: Any, exponent: Any) -> Any:
         if exponent not in POWERS:
-            raise NotPointwise(f"it has the power {called(exponent)}, and not a small integer")
+            raise NotPointwise(f"has the power {called(exponent)}, and not a small integer")
         return base if exponent == 1 else base * self._power(base, exponent - 1)
 
     def __array_function__(self, function: Any, kinds: Any, of: Any, options: Any) -> Any:
@@ -161,17 +161,17 @@ class Symbol(NDArrayOperatorsMixin):
         if function in (np.zeros_like, np.ones_like):
             value = self.reading.number(function is np.ones_like)
             return Rows(self.reading, [value] * len(of[0]), of[0].shape[1])
-        raise NotPointwise(f"it calls np.{function.__name__}")
+        raise NotPointwise(f"calls np.{function.__name__}")
 
     def __getattr__(self, name: str) -> NoReturn:
         kind = AttributeError if name.startswith("_") else NotPointwise
-        raise kind(f"it asks {called(self)} for its .{name}")
+        raise kind(f"asks {called(self)} for its .{name}")
 
     def __bool__(self) -> bool:
-        raise NotPointwise("it asks whether a number is true, as an `if` does")
+        raise NotPointwise("asks whether a number is true, as an `if` does")
 
     def __setitem__(self, rows: Any, value: Any) -> None:
-        raise NotPointwise("it changes an array in place")
+        raise NotPointwise("changes an array in place")
 
     @property
     def T(self) -> Turned:
@@ -193,7 +193,7 @@ class Rows(Symbol):
 
     def __getitem__(self, rows: Any) -> Rows:
         if not isinstance(rows, slice):
-            raise NotPointwise("it has an index that is no block of rows")
+            raise NotPointwise("has an index that is no block of rows")
         return Rows(self.reading, self.terms[rows], self.shape[1])
 
     @property
@@ -204,13 +204,13 @@ class Rows(Symbol):
     def astype(self, dtype: Any) -> Rows:
         """Itself: numbers of the cell's dtype."""
         if dtype != self.dtype:
-            raise NotPointwise(f"it casts an array to {np.dtype(dtype)}")
+            raise NotPointwise(f"casts an array to {np.dtype(dtype)}")
         return Rows(self.reading, list(map(self.reading.as_number, self.terms)), self.shape[1])
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Noted:
         """The sum over all sequences, as a parameter's gradient is."""
         if axis not in (1, -1) or not keepdims or self.shape[1] != self.reading.N:
-            raise NotPointwise("it has a sum other than .sum(axis=1, keepdims=True)")
+            raise NotPointwise("has a sum other than .sum(axis=1, keepdims=True)")
         return Noted(self.reading, self.terms, "1")
 
 
@@ -222,7 +222,7 @@ class Matrix(Symbol):
 
     def __getitem__(self, rows: Any) -> Matrix:
         if not isinstance(rows, slice):
-            raise NotPointwise(f"it has an index of {self.name} that is no block of rows")
+            raise NotPointwise(f"has an index of {self.name} that is no block of rows")
         return Matrix(self.reading, self.name, self.rows[rows])
 
     @property
@@ -264,7 +264,7 @@ class Back(Symbol):
             rest = other if self.rest is None else self.rest + other
             return Back(self.name[0], self.terms, rest, self.reading)
         if other.name != self.name or self.terms.keys() & other.terms.keys():
-            raise NotPointwise(f"it adds {self.name} and {other.name}")
+            raise NotPointwise(f"adds {self.name} and {other.name}")
         whole = Back(self.name[0], self.terms | other.terms, self.rest, self.reading)
         return whole if other.rest is None else whole.plus(other.rest)
 
@@ -286,7 +286,7 @@ def product(left: Any, right: Any) -> Symbol:
             if right.of.terms == given.terms:
                 return Noted(left.reading, left.terms, name)
     found = f"{called(left)} @ {called(right)}"
-    raise NotPointwise(f"it has the product {found} besides U @ x and W @ h")
+    raise NotPointwise(f"has the product {found} besides U @ x and W @ h")
 
 
 def stacked(first: Any, *others: Any) -> Any:
@@ -297,4 +297,4 @@ def stacked(first: Any, *others: Any) -> Any:
         return Rows(first.reading, terms, max(block.shape[1] for block in blocks))
     if all(isinstance(block, Noted) and block.by == first.by for block in blocks):
         return Noted(first.reading, terms, first.by)
-    raise NotPointwise("it stacks what are not rows of one kind")
+    raise NotPointwise("stacks what are not rows of one kind")

@@ -115,7 +115,7 @@ def test_command_prints_the_table_and_succeeds():
             ["--scan", "fused"],
             "argument --scan: 'fused' cannot run here: the parameters are on cpu",
         ),
-        (["--scan", "numba", "--cell", "GRU(reset_after=False)"], "has no compiled steps"),
+        (["--scan", "numba", "--cell", "GRU(reset_after=False)"], "has the product W @ m"),
         (["--scan", "auto"], "argument --scan: invalid choice: 'auto'"),
         (["--cell", "none"], "argument --cell: got 'none', want one of RNN"),
     ],

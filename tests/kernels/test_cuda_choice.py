@@ -74,7 +74,7 @@ def test_kernels_are_the_default_once_they_have_passed_on_a_device(cell, passes,
 
 def test_where_kernels_cannot_run_is_said():
     before = cells.GRUResetBeforeCell()
-    reason = r"GRU\(reset_after=False\) has no CUDA kernels"
+    reason = r"GRU\(reset_after=False\) has the product W @ m"
     with pytest.raises(ValueError, match=f"scan: 'fused' cannot run here: {reason}"):
         choose(before, CUDA, "fused")
     scan, why = choose(before, CUDA)

@@ -28,12 +28,13 @@ from minirnn.kernels.compiled import (  # noqa: E402
     plan,
     products,
     projections,
+    runs,
     steps,
 )
 
 COMPILED = (
     blocks, loops, one_step, plan, products, projections,
-    steps,
+    runs, steps,
 )  # fmt: skip
 
 
@@ -135,8 +136,8 @@ def test_it_is_read_where_nothing_can_be_written(folder, tmp_path, monkeypatch):
     missed, blocked = [], tmp_path / "a file"
     blocked.write_bytes(b"")
     kept = compiled(missed).folder
-    monkeypatch.setattr(cache, "_written", lambda path, content: pytest.fail("written"))
-    monkeypatch.setattr(cache, "folders", lambda function: [blocked / "x", kept])
+    monkeypatch.setattr(cache, "written", lambda path, content: pytest.fail("written"))
+    monkeypatch.setattr(cache, "folders", lambda: [blocked / "x", kept])
     assert compiled(missed).folder == kept
     assert missed == [1]
 
@@ -145,7 +146,7 @@ def test_without_a_place_it_is_compiled_all_the_same(tmp_path, monkeypatch):
     compile_scan("float32")  # which is not what is tried here
     missed, blocked = [], tmp_path / "a file"
     blocked.write_bytes(b"")
-    monkeypatch.setattr(cache, "folders", lambda function: [blocked / "x", blocked])
+    monkeypatch.setattr(cache, "folders", lambda: [blocked / "x", blocked])
     assert compiled(missed).folder is None
     assert compiled(missed).folder is None
     assert len(missed) == 2
@@ -159,7 +160,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.os, "replace", full)
-    assert not cache._written(tmp_path / "sub" / "name", b"content")
+    assert not cache.written(tmp_path / "sub" / "name", b"content")
     assert not list((tmp_path / "sub").iterdir())
 
 
@@ -168,7 +169,7 @@ def test_a_user_without_a_home_gets_no_folder_named_tilde(home, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert [place.name for place in cache.folders(twice)] == ["__pycache__"]
+    assert [place.name for place in cache.folders()] == ["__pycache__"]
 
 
 def test_the_compiler_may_not_choose_how_numbers_are_rounded():
@@ -190,7 +191,7 @@ def not_failed(monkeypatch):
 
 @pytest.mark.parametrize("error", [RuntimeError("LLVM ERROR: no\nmore"), ImportError("no")])
 def test_what_cannot_be_compiled_is_computed_by_numpy(error, monkeypatch, not_failed, rng):
-    def fail(dtype):
+    def fail(dtype, *steps):
         raise error
 
     monkeypatch.setattr(compile, "compile_for", fail)
@@ -282,7 +283,7 @@ def test_the_command_says_where_it_is(monkeypatch, capsys):
 def test_the_command_says_what_is_missing(monkeypatch, capsys, not_failed):
     monkeypatch.setattr(sys, "argv", ["minirnn.compile", "--dtype", "float64"])
     with monkeypatch.context() as nowhere:
-        nowhere.setattr(command, "compile_ahead", lambda dtype: "")
+        nowhere.setattr(command, "compile_ahead", lambda dtype, *cells: "")
         nowhere.setattr(compile, "kept_in", lambda: None)
         assert command.main() == 2
     monkeypatch.setattr(room, "_compiling_failed", "numba is missing")

@@ -488,10 +488,12 @@ def test_explain_names_the_scan_and_the_reason(rng):
     assert "float64 and is cast to float32" in mr.explain(mr.LSTM(D, H), x)
     assert "columns of U are picked" in mr.explain(mr.GRU(D, H), np.zeros((2, 1), int))
 
-    class Ours(mr.RNNCell):
+    class Ours(mr.GRUResetBeforeCell):
         pass
 
-    assert "not the numpy scan, because RNN(tanh) has no" in mr.explain(Recurrent(Ours(), D, H), x)
+    explained = mr.explain(Recurrent(Ours(), D, H), x)
+    assert "not the numba scan, because GRU(reset_after=False) has the product W @ m" in explained
+    assert "not the numpy scan, because GRU(reset_after=False) has no in-place steps" in explained
     with pytest.raises(ValueError, match="'numpy' cannot run here"):
         Recurrent(Ours(), D, H, scan="numpy")
 

@@ -16,8 +16,9 @@ import tempfile
 import numpy as np
 from scans import everything
 
+from minirnn.backend import CPU
 from minirnn.cells import CELLS, Cell
-from minirnn.kernels.choice import NUMBA_CELLS
+from minirnn.kernels.choice import available
 from minirnn.recurrent import Recurrent
 
 PROBLEMS = [  # T, N, D, H
@@ -70,7 +71,7 @@ def main() -> int:
 if __name__ == "__main__":
     if sys.argv[1:] != ["print"]:
         sys.exit(main())
-    for cell in (cell for cell in CELLS if type(cell) in NUMBA_CELLS):
+    for cell in (cell for cell in CELLS if "numba" in available(cell, CPU)):
         for dtype in ("float32", "float64"):
             for problem in PROBLEMS:
                 for name, digest in results(cell, dtype, *problem):

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...cells import Cell
+from ..pointwise import read
+
 NOT_KEPT = (
     "each process compiles it anew, as no folder for it can be written to: set NUMBA_CACHE_DIR"
 )
@@ -42,13 +45,13 @@ def _why_not_imported() -> str:
     return ""
 
 
-def compile_ahead(dtype: Any) -> str:
-    """Compile for `dtype`, or load what was compiled; return why that cannot be, empty if it can."""
+def compile_ahead(dtype: Any, *cells: Cell) -> str:
+    """Compile what some cells need, or load it; return why that cannot be, empty if it can."""
     if not why_not_compiled():
         try:
             from .compile import compile_for  # Numba takes a while to import
 
-            compile_for(np.dtype(dtype))
+            compile_for(np.dtype(dtype), *map(read, cells))
         except Exception as error:  # whatever a compiler may fail for
             compiling_failed(error)
     return why_not_compiled()

@@ -25,6 +25,15 @@ def from_line(room: Array) -> Array:
 
 
 @njit(nogil=True)
+def joined(first: Array, second: Array) -> Array:
+    """Two columns (K, 1) as one."""
+    K = len(first)
+    both = np.empty((K + len(second), 1), first.dtype)
+    both[:K], both[K:] = first, second
+    return both
+
+
+@njit(nogil=True)
 def block_starts(first: int, count: int, every: int, groups: int, block: int) -> Array:
     """Of each `every` blocks, where `count` of them begin, from the `first` on."""
     found = np.empty(groups * count, np.intp)
@@ -152,6 +161,8 @@ def pack_rows(
         place = ((block - lane) * depth + lane) * LANES
         unit = block // len(gates) * LANES
         row, lanes = gates[block % len(gates)] * H + unit, min(LANES, H - unit)
+        if row < 0:  # a block that has no rows
+            continue
         for first in range(0, K, LANES):
             for u in range(lanes):
                 for k in range(first, min(K, first + LANES)):
@@ -186,6 +197,8 @@ def unpack_rows(
     """Fill M (G·H, K) from blocks of rows: [k, u] of a block is at ``k·column + u·lane``."""
     for block in range((H + LANES - 1) // LANES * len(gates)):
         unit = block // len(gates) * LANES
+        if gates[block % len(gates)] < 0:
+            continue
         for u in range(min(LANES, H - unit)):
             row = M[gates[block % len(gates)] * H + unit + u]
             at = block * depth * LANES + u * lane

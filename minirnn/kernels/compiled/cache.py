@@ -26,7 +26,8 @@ from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, Use
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-NOT_COMPILED = ("__init__.py", "cache.py", "compile.py", "scan.py")  # they are plain Python
+# They are plain Python
+NOT_COMPILED = ("__init__.py", "cache.py", "cells.py", "compile.py", "scan.py")
 VERSIONS = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
 
 
@@ -36,18 +37,20 @@ class Kept:
     Args:
         function: what Numba's ``njit`` gave.
         missed: called before it is compiled, as it is not on the disk.
+        text: of a function that stands in no source of ours.
     """
 
-    def __init__(self, function: Any, missed: Callable[[], None]) -> None:
+    def __init__(self, function: Any, missed: Callable[[], None], text: str = "") -> None:
         self.function = function
         self.missed = missed
+        self.text = text
         self.folder: Path | None = None  # where it is, if it is anywhere
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         """What was compiled, or None."""
         context.refresh()
         name = self._name(signature, context.codegen())
-        for folder in folders(self.function.py_func):
+        for folder in folders():
             try:
                 content = (folder / name).read_bytes()
             except OSError:
@@ -63,31 +66,30 @@ class Kept:
         """Keep it in the first folder that takes it, if any does."""
         data = dumps(compiled._reduce())
         name = self._name(signature, compiled.codegen)
-        for folder in folders(self.function.py_func):
-            if _written(folder / name, _digest(data) + data):
+        for folder in folders():
+            if written(folder / name, _digest(data) + data):
                 self.folder = folder
                 return
 
     def _name(self, signature: Any, codegen: Any) -> str:
         """Of the file: another one for each kind of processor, and each version of what compiles."""
-        problem = repr((VERSIONS, codegen.magic_tuple(), signature)).encode()
+        problem = repr((VERSIONS, codegen.magic_tuple(), signature, self.text)).encode()
         return (
             f"{self.function.py_func.__name__}-{hashlib.sha256(problem).hexdigest()[:16]}.compiled"
         )
 
 
-def folders(function: Any) -> list[Path]:
+def folders() -> list[Path]:
     """Where it may be kept: in NUMBA_CACHE_DIR if that is set, otherwise with the source or the user."""
     if numba.config.CACHE_DIR:
         locators = [UserProvidedCacheLocator]
     else:
         locators = [InTreeCacheLocator, UserWideCacheLocator]
-    source = function.__code__.co_filename
-    places = [Path(locator(function, source).get_cache_path()) for locator in locators]
+    places = [Path(locator(folders, __file__).get_cache_path()) for locator in locators]
     return [place for place in places if place.parts[0] != "~"]  # of a user without a home
 
 
-def _written(path: Path, content: bytes) -> bool:
+def written(path: Path, content: bytes) -> bool:
     """Write a whole file, or none."""
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}")  # others may write at the same time
     try:

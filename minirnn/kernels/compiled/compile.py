@@ -13,7 +13,9 @@ import numpy as np
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
+from ..pointwise import Step
 from .cache import Kept
+from .cells import compiled_cell
 from .loops import backward, forward
 from .one_step import step
 from .plan import Plan
@@ -29,12 +31,14 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def compile_for(dtype: np.dtype[Any]) -> None:
-    """Compile the loops and the single step for `dtype`, or load them.
+def compile_for(dtype: np.dtype[Any], *steps: Step) -> None:
+    """Compile the loops, the single step and the steps of some cells for `dtype`, or load them.
 
     For one kind of arguments only; Numba would compile them again for each combination of contiguous and
     other arrays that they are called with.
     """
+    for cell in map(compiled_cell, steps):
+        cell.addresses(dtype.itemsize)
     if dtype in _compiled:
         return
     with global_compiler_lock:
@@ -51,23 +55,22 @@ def _signatures(number: Any) -> dict[Any, Any]:
     """The functions, with the arguments that each is compiled for."""
     whole = types.intp
     flat, integers = types.Array(number, 1, "C"), types.Array(whole, 1, "C")
-    columns = types.Array(number, 2, "A")
-    given = types.Array(number, 2, "A", readonly=True)
-    sequence = types.Array(number, 3, "A")
-    given_sequence = types.Array(number, 3, "A", readonly=True)
-    fields = {"is_relu": types.boolean, "u_gates": integers, "w_gates": integers}
+    P = types.UniTuple(types.Array(number, 2, "A", readonly=True), 4)
+    dP = types.UniTuple(types.Array(number, 2, "A"), 3)
+    filled = types.Array(number, 3, "A")
+    given = types.Array(number, 3, "A", readonly=True)
+    fields = dict.fromkeys(("u_gates", "w_gates", "biases", "letters"), integers)
+    fields["dh_is_made"] = types.boolean
     plan = types.NamedTuple([fields.get(name, whole) for name in Plan._fields], Plan)
     tokens, standing = types.Array(whole, 2, "C"), types.Array(types.boolean, 2, "C")
     memory = (tokens, standing, flat, flat)
-    P, state = types.UniTuple(given, 4), types.UniTuple(given, 2)
-    dP, filled = types.UniTuple(columns, 4), types.UniTuple(columns, 2)
     column = types.Array(number, 2, "C", readonly=True)
-    old, new = types.Array(number, 3, "C", readonly=True), types.Array(number, 3, "C")
-    in_order = types.UniTuple(column, 4)
+    old, new = types.Array(number, 4, "C", readonly=True), types.Array(number, 4, "C")
+    told = (whole, whole, types.Array(whole, 2, "C"), integers, types.UniTuple(column, 4))
     return {
-        forward: (plan, given_sequence, P, state, *memory, sequence, filled),
-        backward: (plan, P, *memory, given_sequence, state, filled, sequence, dP),
-        step: (whole, types.boolean, in_order, whole, whole, column, old, old, new, new),
+        forward: (plan, given, P, given, *memory, filled, filled),
+        backward: (plan, P, *memory, given, given, filled, filled, dP),
+        step: (*told, whole, whole, column, old, new),
     }
 
 

@@ -1,4 +1,4 @@
-"""One step of one sequence, compiled; that of ``in_place/`` takes more columns, and complex numbers.
+"""One step of one sequence, compiled; ``one_step.py`` does it for more columns, and complex numbers.
 
 With one column, a product is a loop that reads the matrix once, as fast as BLAS does, and the gates
 follow in the same call. Each layer is a call, which reads and writes its part of the state in place.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from ...backend import Array
-from .plan import GRU, LSTM
-from .steps import IN_LINE, gru_forward, lstm_forward, rnn_forward
+from .blocks import joined
+from .runs import call
+from .steps import IN_LINE
 
 # Sums may be taken in any order, so that they run on vectors. The compiler chooses the order, and there
 # may be no second copy of them, in which it chose another (see ``steps.py``): hence "inline".
@@ -31,36 +33,40 @@ def _add_product(out: Array, W: Array, h: Array) -> None:
 
 @njit(**SUMS)
 def step(
-    kind: int, is_relu: bool, P: Any, layer: int, token: int, x: Array, hs: Array, cs: Array,
-    hs_new: Array, cs_new: Array,
+    address: int, width: int, blocks: Array, letters: Array, P: Any, layer: int, token: int, x: Array,
+    old: Array, new: Array,
 ) -> None:  # fmt: skip
-    """One layer: its part of the new state (layers, H, 1), from `token`, or x (D, 1) if it is negative.
+    """One layer: its part of the new state (states, layers, H, 1), from `token`, or x (D, 1).
 
-    A layer above the first reads what the one below has written.
+    A layer above the first reads what the one below has written, and x if `token` is negative. For
+    `width` and `letters` see `CompiledCell`; `blocks` has a row (u, w, bias) for each block.
     """
-    U, W, b, bw = P
-    layers, H, _ = hs.shape
-    outputs = hs_new.reshape((layers, H))
-    h, h_new = hs.reshape((layers, H))[layer], outputs[layer]
-    c, c_new = cs.reshape((layers, H))[layer], cs_new.reshape((layers, H))[layer]
-    a = b.copy().reshape(b.size)
-    if layer:
-        _add_product(a, U, outputs[layer - 1])
-    elif token < 0:
-        _add_product(a, U, x.reshape(x.size))
-    else:
-        for k in range(len(a)):
-            a[k] += U[k, token]
-    first, second, third = a[:H], a[H : 2 * H], a[2 * H : 3 * H]
-    if kind == GRU:
-        m = bw.copy().reshape(H)
-        _add_product(a[: 2 * H], W, h)
-        _add_product(m, W[2 * H :], h)
-        gru_forward(third, first, second, m, h, h_new)
-        return
-    _add_product(a, W, h)
-    if kind == LSTM:
-        lstm_forward(is_relu, first, second, third, a[3 * H :], c, c_new, h_new)
-    else:
-        rnn_forward(is_relu, a)
-        h_new[:] = a
+    U, W, _, _ = P
+    rows = joined(P[2], P[3])
+    states, layers, H, _ = old.shape
+    before, after = old.reshape((states, layers, H)), new.reshape((states, layers, H))
+    below = after[0, layer - 1] if layer else x.reshape(x.size)
+    gates = np.zeros((max(1, width), H), U.dtype)
+    if not width:
+        gates = after[0, layer : layer + 1]
+    for k in range(len(blocks)):
+        u, w, bias = blocks[k]
+        a = gates[k]
+        for j in range(H):
+            a[j] = rows[bias * H + j, 0] if bias >= 0 else 0
+        if u >= 0 and (layer or token < 0):
+            _add_product(a, U[u * H : (u + 1) * H], below)
+        elif u >= 0:
+            for j in range(H):
+                a[j] += U[u * H + j, token]
+        if w >= 0:
+            _add_product(a, W[w * H : (w + 1) * H], before[0, layer])
+    table = np.empty(width + 2 * states + len(letters), np.intp)
+    for k in range(width):
+        table[k] = gates[k].ctypes.data
+    for s in range(states):
+        table[width + s] = before[s, layer].ctypes.data
+        table[width + states + s] = after[s, layer].ctypes.data
+    for k in range(len(letters)):
+        table[width + 2 * states + k] = rows[letters[k] * H :].ctypes.data
+    call(address, table, H, (gates, rows))

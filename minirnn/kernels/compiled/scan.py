@@ -1,7 +1,8 @@
 """The scan in compiled code: needs Numba, the extra ``minirnn[numba]``.
 
-What a step computes stands in ``steps.py``, the loop over time in ``loops.py``, and the
-products in ``products.py``. While one of them runs, other threads of Python may run too.
+What a step computes is read off the cell's class (``pointwise.py``, ``cells.py``), the loop over
+time stands in ``loops.py``, and the products in ``products.py``. While one of them runs,
+other threads of Python may run too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from ...backend import Array, State
 from ...cells import Arrays, Cell
 from ...scan import Scan
 from ...tokens import OneHotColumns
+from ..pointwise import read
 from ..pool import parallel, shares
-from . import loops
-from . import one_step as numba_one_step
+from . import loops, one_step
 from .blocks import from_line
+from .cells import CompiledCell, compiled_cell
 from .compile import compile_for
-from .plan import GRU, LAYOUTS, Plan, is_relu, memory_in, plan_for
+from .plan import Plan, memory_in, plan_for
 from .products import LANES
 
 NO_TOKENS, NO_STANDING = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
@@ -40,22 +42,23 @@ class Part(NamedTuple):
 class NumbaSaved(NamedTuple):
     """The record of one scan."""
 
-    cell: Cell
-    P: tuple[Array, ...]
+    cell: CompiledCell
+    P: tuple[Array, ...]  # `CompiledCell.arrays`
     parts: list[Part]
 
     def trace(self, name: str) -> Array:
         """A gate or state over time, (T, H, N)."""
+        kind, *key = self.cell.step.seen.get(name, ("new", name))
         found = []
         for _, plan, tokens, standing, kept in self.parts:
             m = memory_in.py_func(kept, plan, tokens, standing)
-            if name in self.cell.states:
-                room = m.h if name == "h" else m.c
-                blocks = room.reshape(plan.T + 1, plan.h_blocks, plan.N, LANES)[1:]
+            if kind == "gate":
+                shape = (plan.T, plan.h_blocks, plan.width, plan.N, LANES)
+                blocks = m.gates.reshape(shape)[:, :, self.cell.gates.index((kind, *key))]
             else:
-                shape = (plan.T, plan.h_blocks, plan.blocks, plan.N, LANES)
-                place = LAYOUTS[type(self.cell)].names.index(name)
-                blocks = m.gates.reshape(shape)[:, :, place]
+                shape = (plan.states, plan.T + 1, plan.h_blocks, plan.N, LANES)
+                steps = slice(1, None) if kind == "new" else slice(None, -1)
+                blocks = m.states.reshape(shape)[self.cell.states.index(*key), steps]
             found.append(_columns(blocks, plan.H))
         return np.concatenate(found, axis=-1)
 
@@ -66,8 +69,18 @@ def _columns(blocks: Array, H: int) -> Array:
     return blocks.swapaxes(2, 3).reshape(steps, count * LANES, N)[:, :H]
 
 
+def _whole(parts: State) -> Array:
+    """Parts of a state (H, N) as one array (states, H, N); a single one is not copied."""
+    if len(parts) == 1:
+        return parts[0][None]
+    whole = np.empty((len(parts), *parts[0].shape), parts[0].dtype)
+    for k, part in enumerate(parts):
+        whole[k] = part
+    return whole
+
+
 class NumbaScan(Scan):
-    """The scan of `Scan` for RNN, LSTM and GRU in float32 and float64, on the threads of ``pool.py``.
+    """The scan of `Scan` for a cell that can be printed, in float32 and float64, on several threads.
 
     Args:
         cell: one of those.
@@ -78,7 +91,7 @@ class NumbaScan(Scan):
     leaves_threads = True
 
     def __init__(self, cell: Cell, other: Scan) -> None:
-        self.is_relu = is_relu(cell)
+        self.cell = compiled_cell(read(cell))
         self.other = other
 
     def split(self, x: Array, W: Array) -> list[slice]:
@@ -87,36 +100,37 @@ class NumbaScan(Scan):
         return shares(x, x.shape[-1], max(LEAST_COLUMNS, least))
 
     def forward(
-        self, cell: Cell, P: Arrays, x: Array, state: State, mask: Array | None
+        self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None
     ) -> tuple[Array, State, Any]:
         """See `Scan.forward`."""
-        dtype, D = P["U"].dtype, P["U"].shape[1]
+        dtype, D, (H, N), T = P["U"].dtype, P["U"].shape[1], state[0].shape, len(x)
         if dtype.kind == "c":
-            return self.other.forward(cell, P, x, state, mask)
+            return self.other.forward(cell, P, x, state, real)
         compile_for(dtype)
-        (H, N), T = state[0].shape, len(x)
-        arrays = tuple(P.get(name, P["b"]) for name in ("U", "W", "b", "bw"))
-        columns = self.split(x, P["W"])
-        kind = type(cell), self.is_relu, dtype.itemsize
-        plans = [plan_for(*kind, T, own.stop - own.start, H, D, x.ndim == 2) for own in columns]
-        parts = self._parts(columns, plans, x, mask, dtype)
-        ys = np.empty((T, H, N), dtype)
-        final = np.empty((H, N), dtype), np.empty((H, N), dtype)
+        arrays = self.cell.arrays(P)
+        columns = self.split(x, arrays[1])
+        sizes = T, H, D, x.ndim == 2
+        plans = [
+            plan_for(self.cell, dtype.itemsize, own.stop - own.start, *sizes) for own in columns
+        ]
+        parts = self._parts(columns, plans, x, real, dtype)
+        ys, final = np.empty((T, H, N), dtype), np.empty((len(state), H, N), dtype)
+        begin = _whole(state)
 
         def scan(part: Part) -> None:
             own, plan = part.own, part.plan
             given = np.empty((0, 0, 0), dtype) if x.ndim == 2 else x[..., own]
-            begin = state[0][:, own], state[-1][:, own]
-            end = final[0][:, own], final[1][:, own]
             # Not within the compiled loop: NumPy asks the system for large pages, and Numba does not
-            room = np.empty(plan.U_size + plan.W_size + LANES, dtype)
+            room = np.empty(plan.U_size + plan.W_size + plan.letters_size + LANES, dtype)
             memory = part.tokens, part.standing, part.kept, room
-            loops.forward(plan, given, arrays, begin, *memory, ys[..., own], end)
+            loops.forward(
+                plan, given, arrays, begin[..., own], *memory, ys[..., own], final[..., own]
+            )
 
         parallel(scan, parts)
-        if mask is not None:
-            np.copyto(ys, 0, where=~mask[:, None])
-        return ys, final[: len(state)], NumbaSaved(cell, arrays, parts)
+        if real is not None:
+            np.copyto(ys, 0, where=~real[:, None])
+        return ys, tuple(final), NumbaSaved(self.cell, arrays, parts)
 
     def backward(
         self, saved: Any, dys: Array | None, dstate: State, want_dx: bool = True
@@ -126,43 +140,43 @@ class NumbaScan(Scan):
             return self.other.backward(saved, dys, dstate, want_dx)
         P, plan = saved.P, saved.parts[0].plan
         dtype, (H, N) = P[0].dtype, dstate[0].shape
-        initial = tuple(np.empty((H, N), dtype) for _ in range(2))
+        initial, end = np.empty((len(dstate), H, N), dtype), _whole(dstate)
         has_dx = want_dx and plan.x_blocks > 0
         dx = np.empty((plan.T if has_dx else 0, plan.D, N), dtype)
         if dys is None:
             dys = np.empty((0, H, N), dtype)
 
+        shapes = P[0].shape, P[1].shape, (sum(self.cell.names.values()) * H, 1)
+
         def scan(part: Part) -> tuple[Array, ...]:
-            own, dP = part.own, tuple([np.empty(p.shape, dtype) for p in P])
-            dy, end = dys[..., own], (dstate[0][:, own], dstate[-1][:, own])
+            own, plan, dP = part.own, part.plan, tuple([np.empty(shape, dtype) for shape in shapes])
+            dy = dys[..., own]
             if len(part.standing) and len(dy):
                 dy = np.where(part.standing[:, None], 0, dy)
-            begin = tuple([part[:, own] for part in initial])
-            size = 2 * (plan.U_size + plan.W_size) + part.plan.da_size + part.plan.dx_size
+            size = 2 * (plan.U_size + plan.W_size) + plan.letters_size + plan.da_size + plan.dx_size
             room = np.empty(size + LANES, dtype)
             memory = part.tokens, part.standing, part.kept, room
-            loops.backward(part.plan, P, *memory, dy, end, begin, dx[..., own], dP)
+            given = dy, end[..., own], initial[..., own], dx[..., own]
+            loops.backward(plan, P, *memory, *given, dP)
             return dP
 
         totals, *others = parallel(scan, saved.parts)
-        names = ("U", "W", "b", "bw") if plan.cell == GRU else ("U", "W", "b")
-        gradients = dict(zip(names, totals, strict=False))
         for dP in others:  # one after the other, so that the sum is the same every time
-            for name, part in zip(names, dP, strict=False):
-                gradients[name] += part
-        return dx if has_dx else None, initial[: len(dstate)], gradients
+            for total, part in zip(totals, dP, strict=True):
+                total += part
+        return dx if has_dx else None, tuple(initial), self.cell.gradients(*totals)
 
     def _parts(
-        self, columns: list[slice], plans: list[Plan], x: Array, mask: Array | None, dtype: Any
+        self, columns: list[slice], plans: list[Plan], x: Array, real: Array | None, dtype: Any
     ) -> list[Part]:
         """Room for all that is kept: one block of memory, since pieces would be given back sooner."""
-        sizes = [plan.x_size + plan.gates_size + plan.h_size + plan.c_size for plan in plans]
+        sizes = [p.x_size + p.gates_size + p.states * p.state_size for p in plans]
         room = from_line.py_func(np.empty(sum(sizes) + LANES, dtype))
         found, stop = [], 0
         for own, plan, size in zip(columns, plans, sizes, strict=True):
             start, stop = stop, stop + size
             tokens = NO_TOKENS if x.ndim == 3 else np.array(x[:, own], np.intp, order="C")
-            standing = NO_STANDING if mask is None else np.logical_not(mask[:, own], order="C")
+            standing = NO_STANDING if real is None else np.logical_not(real[:, own], order="C")
             found.append(Part(own, plan, tokens, standing, room[start:stop]))
         return found
 
@@ -172,22 +186,21 @@ class NumbaScan(Scan):
 
     def step_all(self, cell: Cell, layers: list[Arrays], x: Any, state: State) -> State | None:
         """See `Scan.step_all`: of one sequence, and of real numbers."""
-        dtype = state[0].dtype
-        if state[0].shape[2] != 1 or dtype.kind == "c":
+        dtype, shape = state[0].dtype, (len(state), *state[0].shape)
+        if shape[-1] != 1 or dtype.kind == "c":
             return None
-        kind = LAYOUTS[type(cell)].cell, is_relu(cell)
-        token, column = -1, x
+        token, column, own = -1, x, self.cell
         if isinstance(x, OneHotColumns):
             token, column = int(x.tokens[0]), state[0][0]  # which is not read
-        old = [np.ascontiguousarray(part) for part in (column, state[0], state[-1])]
-        new = tuple([np.empty(part.shape, part.dtype) for part in state])
+        told = own.addresses(dtype.itemsize)[0], own.width, own.blocks, own.letters
+        column, old = np.ascontiguousarray(column), np.ascontiguousarray(_whole(state))
+        new = np.empty(shape, dtype)
         for k, P in enumerate(layers):
-            arguments = *kind, (P["U"], P["W"], P["b"], P.get("bw", P["b"])), k, token
+            arguments = *told, own.arrays(P), k, token, column, old, new
             try:
-                numba_one_step.step(*arguments, *old, new[0], new[-1])
-            except (
-                TypeError
-            ):  # others are in the parameters' place, of a dtype that is not compiled yet
+                one_step.step(*arguments)
+            except TypeError:
+                # others are in the parameters' place, of a dtype that is not compiled yet
                 compile_for(dtype)
-                numba_one_step.step(*arguments, *old, new[0], new[-1])
-        return new
+                one_step.step(*arguments)
+        return tuple([new[k] for k in range(len(state))])  # (sooner made than tuple(new))

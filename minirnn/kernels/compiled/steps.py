@@ -1,14 +1,10 @@
-"""One step of each cell for the compiled scan, in one pass over the units of a block.
-
-Every argument is a run of memory, all of the same length: 16 units of all sequences at one step (see
-``products.py``). Pre-activations are replaced by gates. Equation numbers are those of
-``cells.py``.
+"""What the printed lines of a cell (``languages.py``) call, for one number or for 16 at once.
 
 Each operation is rounded as it is written, a·b + c once where it is a `fma`, and the compiler may choose
 nothing (no "fastmath"). These functions exist twice in the process that compiles: by themselves, and
-within the loop over time that calls them. It runs the former, and a process that loads the loop from the
-disk the latter. Where the compiler chose which products and sums to fuse, it chose differently in the
-two, and a run that went on in another process had other bits.
+within what calls them. It runs the former, and a process that loads what was compiled from the disk the
+latter. Where the compiler chose which products and sums to fuse, it chose differently in the two, and a
+run that went on in another process had other bits.
 """
 
 from __future__ import annotations
@@ -17,10 +13,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from llvmlite import ir
+from numba import types
 from numba.extending import intrinsic, overload, register_jitable
-
-from ...backend import Array
 
 # tanh(x) = x (P(x²) / Q(x²)) for |x| up to END, with a relative error of 2.9e-7 at most for any float32:
 # the terms were searched for with rounding included. From END on tanh rounds to 1; there the quotient
@@ -28,7 +23,19 @@ from ...backend import Array
 P_TERMS = (2.235931158, 0.2991612852, 0.007812419906, 4.602324043e-05, 2.978085689e-08)
 Q_TERMS = (2.235931158, 1.044471264, 0.05784593523, 0.0007340768352, 1.735537239e-06)
 P, Q = (tuple(np.float32(term) for term in terms) for terms in (P_TERMS, Q_TERMS))
-END, ONE = np.float32(9.0109158), np.float32(1)
+END, ZERO, ONE = np.float32(9.0109158), np.float32(0), np.float32(1)
+
+# exp(x) = 2^k exp(r) with k = round(x / ln 2), whose series ends at r^7/7!: |r| is 0.35 at most.
+SERIES = tuple(np.float32(1 / math.factorial(n)) for n in range(8))
+INVERSE_LN_2 = np.float32(1 / math.log(2))
+LN_2_HIGH = np.float32(0.693359375)  # of so few digits that its product with k is exact
+LN_2_LOW = np.float32(math.log(2) - 0.693359375)
+LEAST, MOST, ROUND = np.float32(-104), np.float32(89), np.float32(1.5 * 2**23)
+
+# log(2^e m) = e ln 2 + 2 s (1 + s²/3 + s⁴/5 + …) with s = (m - 1) / (m + 1), and m from √½ to √2
+ODD = tuple(np.float32(2 / n) for n in (1, 3, 5, 7, 9, 11))
+SMALLEST, UP, STEPS_UP = np.float32(2.0**-126), np.float32(2.0**25), np.float32(25)
+INFINITE, UNDEFINED = np.float32(np.inf), np.float32(np.nan)
 
 
 # Division by zero gives infinity: loops run on vectors only so.
@@ -71,102 +78,106 @@ def _tanh_by_quotient(x: Any) -> Any:
     return -ONE if y < -ONE else y
 
 
-@register_jitable(**IN_LINE)
-def logistic(a: Any) -> Any:
-    """σ(a) = ½ tanh(½ a) + ½."""
-    half = type(a)(0.5)
-    return fma(half, tanh(half * a), half)
+@intrinsic
+def power_of_two(typing: Any, k: Any) -> Any:
+    """2^k for a whole number k, as a product of two, so that neither is out of range."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole = ir.IntType(32)
+        number = builder.fptosi(values[0], whole)
+        half = builder.ashr(number, whole(1))
+        parts = (builder.add(n, whole(127)) for n in (half, builder.sub(number, half)))
+        first, second = (builder.bitcast(builder.shl(n, whole(23)), ir.FloatType()) for n in parts)
+        return context.make_tuple(builder, signature.return_type, (first, second))
+
+    return types.UniTuple(types.float32, 2)(types.float32), emit
+
+
+@intrinsic
+def split(typing: Any, x: Any) -> Any:
+    """(e, m) with x = 2^e m and m from √½ to √2."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole = ir.IntType(32)
+        bits = builder.bitcast(values[0], whole)
+        e = builder.ashr(builder.sub(bits, whole(0x3F3504F3)), whole(23))  # less the bits of √½
+        m = builder.bitcast(builder.sub(bits, builder.shl(e, whole(23))), ir.FloatType())
+        return context.make_tuple(
+            builder, signature.return_type, (builder.sitofp(e, ir.FloatType()), m)
+        )
+
+    return types.UniTuple(types.float32, 2)(types.float32), emit
+
+
+def exp(x: Any) -> Any:
+    """The exponential function; in float32 without a call, as `tanh`."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(exp, jit_options=IN_LINE)
+def _exp(x: Any) -> Any:
+    def by_call(x: Any) -> Any:
+        return math.exp(x)
+
+    return _exp_by_series if x == types.float32 else by_call
 
 
 @register_jitable(**IN_LINE)
-def squash(a: Any, is_relu: bool) -> Any:
-    """tanh or relu; relu keeps NaN."""
-    if is_relu:
-        return type(a)(0) if a <= 0 else a
-    return tanh(a)
+def _exp_by_series(x: Any) -> Any:
+    x = MOST if x > MOST else x
+    x = LEAST if x < LEAST else x
+    k = fma(x, INVERSE_LN_2, ROUND) - ROUND
+    r = fma(-k, LN_2_LOW, fma(-k, LN_2_HIGH, x))
+    y = fma(fma(fma(SERIES[7], r, SERIES[6]), r, SERIES[5]), r, SERIES[4])
+    y = fma(fma(fma(fma(y, r, SERIES[3]), r, SERIES[2]), r, ONE), r, ONE)
+    first, second = power_of_two(k if k == k else ZERO)
+    return y * first * second
+
+
+def log(x: Any) -> Any:
+    """The natural logarithm; in float32 without a call, as `tanh`."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(log, jit_options=IN_LINE)
+def _log(x: Any) -> Any:
+    def by_call(x: Any) -> Any:
+        return math.log(x) if x > 0 else -np.inf if x == 0 else np.nan
+
+    return _log_by_series if x == types.float32 else by_call
 
 
 @register_jitable(**IN_LINE)
-def slope(y: Any, is_relu: bool) -> Any:
-    """The derivative of `squash`, by its value y."""
-    one = type(y)(1)
-    if is_relu:
-        return one if y > 0 else one - one
-    return fma(-y, y, one)
+def _log_by_series(x: Any) -> Any:
+    small = x < SMALLEST
+    e, m = split(x * UP if small else x)
+    e = e - STEPS_UP if small else e
+    s = (m - ONE) / (m + ONE)
+    t = s * s
+    y = fma(fma(fma(fma(fma(ODD[5], t, ODD[4]), t, ODD[3]), t, ODD[2]), t, ODD[1]), t, ODD[0])
+    y = fma(e, LN_2_HIGH, fma(s, y, e * LN_2_LOW))
+    y = y if x < INFINITE else x
+    y = y if x > ZERO else UNDEFINED
+    return -INFINITE if x == ZERO else y
 
 
-@njit(**IN_LINE)
-def rnn_forward(is_relu: bool, h_new: Array) -> None:
-    """Equation (1.2)."""
-    if is_relu:
-        for k in range(len(h_new)):
-            h_new[k] = squash(h_new[k], True)
-    else:
-        for k in range(len(h_new)):
-            h_new[k] = squash(h_new[k], False)
+@register_jitable(**IN_LINE)
+def maximum(a: Any, b: Any) -> Any:
+    """The larger one; NaN if one is."""
+    return a if (a > b) | (a != a) else b
 
 
-@njit(**IN_LINE)
-def rnn_backward(is_relu: bool, h_new: Array, dh: Array, da: Array) -> None:
-    """Equation (1.2')."""
-    for k in range(len(da)):
-        da[k] = dh[k] * slope(h_new[k], is_relu)
+@register_jitable(**IN_LINE)
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller one; NaN if one is."""
+    return a if (a < b) | (a != a) else b
 
 
-@njit(**IN_LINE)
-def lstm_forward(
-    is_relu: bool, i: Array, f: Array, o: Array, g: Array, c: Array, c_new: Array, h_new: Array
-) -> None:
-    """Equations (2.2) to (2.7)."""
-    for k in range(len(i)):
-        i_k, f_k, o_k = logistic(i[k]), logistic(f[k]), logistic(o[k])
-        g_k = squash(g[k], is_relu)
-        c_k = fma(f_k, c[k], i_k * g_k)
-        i[k], f[k], o[k], g[k], c_new[k] = i_k, f_k, o_k, g_k, c_k
-        h_new[k] = o_k * squash(c_k, is_relu)
+@register_jitable(**IN_LINE)
+def sign(a: Any) -> Any:
+    """-1, 0 or 1; NaN stays NaN."""
+    one = type(a)(1)
+    return one if a > 0 else -one if a < 0 else a
 
 
-@njit(**IN_LINE)
-def lstm_backward(
-    is_relu: bool, i: Array, f: Array, o: Array, g: Array, c: Array, c_new: Array,
-    dh: Array, dc: Array, da_i: Array, da_f: Array, da_o: Array, da_g: Array,
-) -> None:  # fmt: skip
-    """Equations (2.7') to (2.2'); dc of the new state becomes that of the old one."""
-    one = i.dtype.type(1)
-    for k in range(len(i)):
-        i_k, f_k, o_k, g_k = i[k], f[k], o[k], g[k]
-        y = squash(c_new[k], is_relu)
-        do = dh[k] * y
-        dc_k = fma(dh[k] * o_k, slope(y, is_relu), dc[k])
-        da_i[k] = dc_k * g_k * i_k * (one - i_k)
-        da_f[k] = dc_k * c[k] * f_k * (one - f_k)
-        da_o[k] = do * o_k * (one - o_k)
-        da_g[k] = dc_k * i_k * slope(g_k, is_relu)
-        dc[k] = dc_k * f_k
-
-
-@njit(**IN_LINE)
-def gru_forward(n: Array, r: Array, z: Array, m: Array, h: Array, h_new: Array) -> None:
-    """Equations (3.3) to (3.7)."""
-    for k in range(len(n)):
-        r_k, z_k = logistic(r[k]), logistic(z[k])
-        n_k = tanh(fma(r_k, m[k], n[k]))
-        r[k], z[k], n[k] = r_k, z_k, n_k
-        h_new[k] = fma(z_k, h[k] - n_k, n_k)
-
-
-@njit(**IN_LINE)
-def gru_backward(
-    n: Array, r: Array, z: Array, m: Array, h: Array,
-    dh: Array, da_n: Array, da_r: Array, da_z: Array, dm: Array,
-) -> None:  # fmt: skip
-    """Equations (3.7') to (3.3'); dh of the new state becomes z's share of that of the old one."""
-    one = n.dtype.type(1)
-    for k in range(len(n)):
-        n_k, r_k, z_k, dh_k = n[k], r[k], z[k], dh[k]
-        da = dh_k * (one - z_k) * slope(n_k, False)
-        da_n[k] = da
-        dm[k] = da * r_k
-        da_r[k] = da * m[k] * r_k * (one - r_k)
-        da_z[k] = dh_k * (h[k] - n_k) * z_k * (one - z_k)
-        dh[k] = dh_k * z_k
+sqrt = math.sqrt
