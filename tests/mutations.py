@@ -44,18 +44,18 @@ FUNCTIONS = (
 # What nothing can tell from the original. Function: argument, and the statements it is made for.
 EQUIVALENT = """
 Attention.backward: queries, memory and weights are of one type, on one device
-    xp, backend = (array_module(a), backend_of(q)) | xp, backend = (array_module(m), backend_of(q))
-    xp, backend = (array_module(q), backend_of(a)) | xp, backend = (array_module(q), backend_of(m))
+    xp, backend = (array_module(a), backend_of(q)) || xp, backend = (array_module(m), backend_of(q))
+    xp, backend = (array_module(q), backend_of(a)) || xp, backend = (array_module(q), backend_of(m))
     dc = checks.numbers('dcontext', dcontext, q.shape, a.dtype, backend)
     dc = checks.numbers('dcontext', dcontext, q.shape, m.dtype, backend)
 Attention.backward: a cache of its own always passes
     without self._check_cache(cache, AttentionCache)
 Attention.backward: that it was called is noted for an optimizer's check, and no part of a gradient
-    cache | without self._went_back(cache)
+    cache || without self._went_back(cache)
 NumpyScan.backward: the sums are the same however many steps are multiplied at once
     k = steps_at_once(N, T)
 NumpyScan.backward: dA has k steps, and stop - start is k, or else start is 0
-    columns = side_a.copy(dA[:stop]) | columns = side_a.copy(dA[:stop + start])
+    columns = side_a.copy(dA[:stop]) || columns = side_a.copy(dA[:stop + start])
     np.matmul(U.T, columns[inputs], out=side_dx.columns(stop))
     np.matmul(U.T, columns[inputs], out=side_dx.columns(stop + start))
 LSTMSteps.backward: dh and dc are of one shape and type
@@ -67,7 +67,7 @@ LSTMSteps.backward: da_ifo is the first 3 H rows of da
 GRUResetBeforeSteps.backward: dm is done with when work2 is written, and work is read only at once
     work, dm = (np.empty_like(dh), work2[:H])
 add_up_columns: both ways of adding up give the same sums, and all arrays here are NumPy's
-    if K <= 512: | if xp is not np: | if K <= 513 or xp is not np: | if not (K <= 512 or xp is not np):
+    if K <= 512: || if xp is not np: || if K <= 513 or xp is not np: || if not (K <= 512 or xp is not np):
 ThreadedScan.backward: every share has a dx, or none has
     dx = None if dxs[1] is None else np.concatenate(dxs, axis=-1)
 ThreadedScan.backward: states have two axes

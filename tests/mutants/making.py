@@ -213,5 +213,5 @@ def listed(table: str) -> dict[tuple[str, str], str]:
         if not row.startswith(" "):
             function, what = row.split(": ", 1)
         else:
-            about |= {(function, s.strip()): what for s in row.split(" | ")}
+            about |= {(function, s.strip()): what for s in row.split(" || ")}
     return about
