@@ -67,7 +67,8 @@ LSTMSteps.backward: da_ifo is the first 3 H rows of da
 GRUResetBeforeSteps.backward: dm is done with when work2 is written, and work is read only at once
     work, dm = (np.empty_like(dh), work2[:H])
 add_up_columns: both ways of adding up give the same sums, and all arrays here are NumPy's
-    if K <= 512: || if xp is not np: || if K <= 513 or xp is not np: || if not (K <= 512 or xp is not np):
+    if K <= 512: || if xp is not np: || if K <= 513 or xp is not np:
+    if not (K <= 512 or xp is not np):
 ThreadedScan.backward: every share has a dx, or none has
     dx = None if dxs[1] is None else np.concatenate(dxs, axis=-1)
 ThreadedScan.backward: states have two axes
