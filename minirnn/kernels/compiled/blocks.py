@@ -89,11 +89,11 @@ def clear_padding(blocks: Array, start: int, H: int, N: int) -> None:
 
 @njit(nogil=True)
 def copy_where(
-    standing: Array, target: Array, t_start: int, source: Array, s_start: int, starts: Array
+    padding: Array, target: Array, t_start: int, source: Array, s_start: int, starts: Array
 ) -> None:
-    """Copy the columns for which `standing` (N,) is true; from an empty source, zeros."""
-    for n in range(len(standing)):
-        if standing[n]:
+    """Copy the columns for which `padding` (N,) is true; from an empty source, zeros."""
+    for n in range(len(padding)):
+        if padding[n]:
             for k in range(len(starts)):
                 at = starts[k] + n * LANES
                 for u in range(at, at + LANES):

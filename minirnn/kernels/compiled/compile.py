@@ -62,8 +62,8 @@ def _signatures(number: Any) -> dict[Any, Any]:
     fields = dict.fromkeys(("u_gates", "w_gates", "biases", "letters"), integers)
     fields["dh_is_made"] = types.boolean
     plan = types.NamedTuple([fields.get(name, whole) for name in Plan._fields], Plan)
-    tokens, standing = types.Array(whole, 2, "C"), types.Array(types.boolean, 2, "C")
-    memory = (tokens, standing, flat, flat)
+    tokens, padding = types.Array(whole, 2, "C"), types.Array(types.boolean, 2, "C")
+    memory = (tokens, padding, flat, flat)
     column = types.Array(number, 2, "C", readonly=True)
     old, new = types.Array(number, 4, "C", readonly=True), types.Array(number, 4, "C")
     told = (whole, whole, types.Array(whole, 2, "C"), integers, types.UniTuple(column, 4))

@@ -98,7 +98,7 @@ def fill_letters(plan: Plan, rows: Array, letters: Array, starts: Array) -> None
 
 @njit(nogil=True)
 def forward(
-    plan: Plan, x: Array, P: Any, state: Array, tokens: Array, standing: Array,
+    plan: Plan, x: Array, P: Any, state: Array, tokens: Array, padding: Array,
     kept: Array, room: Array, ys: Array, final: Array,
 ) -> None:  # fmt: skip
     """Fill `kept` as `Memory`, ys (T, H, N), and the final state (states, H, N).
@@ -106,7 +106,7 @@ def forward(
     P is that of `CompiledCell.arrays`. `room` is for what is needed meanwhile, and 16
     numbers more.
     """
-    m, room = memory_in(kept, plan, tokens, standing), from_line(room)
+    m, room = memory_in(kept, plan, tokens, padding), from_line(room)
     U_packed, room = room[: plan.U_size], room[plan.U_size :]
     W_packed, letters = room[: plan.W_size], room[plan.W_size :]
     T, N, H, step, at_once = plan.T, plan.N, plan.H, plan.N * LANES, plan.at_once
@@ -143,8 +143,8 @@ def forward(
         else:
             for t in range(begin, end):
                 to_blocks(x[t], m.x, t * x_step, step, False)
-                if len(m.standing):  # padding may hold anything, even NaN
-                    copy_where(m.standing[t], m.x, t * x_step, no_bias, 0, x_starts)
+                if len(m.padding):  # padding may hold anything, even NaN
+                    copy_where(m.padding[t], m.x, t * x_step, no_bias, 0, x_starts)
             out = Rows(m.gates, here, LANES, step)
             left = Left(m.x, begin * x_step, LANES, x_starts, LANES, 1)
             project(
@@ -162,8 +162,8 @@ def forward(
             for s in range(plan.states):
                 old = s * plan.state_size + t * h_step
                 clear_padding(m.states, old + h_step, H, N)
-                if len(m.standing):
-                    copy_where(m.standing[t], m.states, old + h_step, m.states, old, h_starts)
+                if len(m.padding):
+                    copy_where(m.padding[t], m.states, old + h_step, m.states, old, h_starts)
             from_blocks(m.states, (t + 1) * h_step, step, ys[t])
     for s in range(plan.states):
         from_blocks(m.states, s * plan.state_size + T * h_step, step, final[s])
@@ -171,14 +171,14 @@ def forward(
 
 @njit(nogil=True)
 def backward(
-    plan: Plan, P: Any, tokens: Array, standing: Array, kept: Array, room: Array,
+    plan: Plan, P: Any, tokens: Array, padding: Array, kept: Array, room: Array,
     dys: Array, dstate: Array, dinitial: Array, dx: Array, dP: Any,
 ) -> None:  # fmt: skip
     """Fill dinitial (states, H, N), dx (T, D, N) if it has steps, and dP.
 
     `dys` (T, H, N) may have no steps, and is zero then. For P, `kept` and `room`, see `forward`.
     """
-    m, room = memory_in(kept, plan, tokens, standing), from_line(room)
+    m, room = memory_in(kept, plan, tokens, padding), from_line(room)
     U_packed, room = room[: plan.U_size], room[plan.U_size :]
     W_packed, room = room[: plan.W_size], room[plan.W_size :]
     U_sum, room = room[: plan.U_size], room[plan.U_size :]
@@ -221,21 +221,21 @@ def backward(
         begin = max(0, end - k)
         steps = end - begin
         for t in range(end - 1, begin - 1, -1):
-            if len(m.standing):  # where the state stood still, its gradient passes through
-                copy_where(m.standing[t], kept_d, 0, d, 0, d_starts)
+            if len(m.padding):  # where the state stood still, its gradient passes through
+                copy_where(m.padding[t], kept_d, 0, d, 0, d_starts)
             if len(dys):
                 to_blocks(dys[t], d, 0, step, True)
             here = (t - begin) * da_step
             take_step(plan.backward, plan, m, table, places, t, t - begin)
             for block in range(last, last + plan.blocks):
                 clear_padding(da, here + block * step, H % LANES, N)
-            if len(m.standing):  # a step that there is not has no gradient, whatever was computed
-                copy_where(m.standing[t], da, here, zeros[:0], 0, da_starts)
+            if len(m.padding):  # a step that there is not has no gradient, whatever was computed
+                copy_where(m.padding[t], da, here, zeros[:0], 0, da_starts)
             left, out = Left(da, here, LANES, w_starts, LANES, 1), Rows(d, 0, LANES, step)
             project(1, N, at_once, h_blocks, out, 0, h_starts, before, left, 0, W_packed, w_depth)
             clear_padding(d, 0, H, N)
-            if len(m.standing):
-                copy_where(m.standing[t], d, 0, kept_d, 0, d_starts)
+            if len(m.padding):
+                copy_where(m.padding[t], d, 0, kept_d, 0, d_starts)
         add_outer(
             steps, N, at_once, da, w_starts, da_step, m.states, begin * h_step, h_blocks, W_sum
         )

@@ -57,7 +57,7 @@ class Memory(NamedTuple):
 
     x: Array  # blocks of T steps
     tokens: Array  # (T, N), or empty
-    standing: Array  # (T, N), true where a sequence has no such step; or empty
+    padding: Array  # (T, N), true where a sequence has no such step; or empty
     gates: Array
     gates_start: int
     gates_step: int  # the distance from one step to the next
@@ -65,14 +65,14 @@ class Memory(NamedTuple):
 
 
 @njit(nogil=True)
-def memory_in(kept: Array, plan: Plan, tokens: Array, standing: Array) -> Memory:
+def memory_in(kept: Array, plan: Plan, tokens: Array, padding: Array) -> Memory:
     """Cut `kept` into what is kept."""
     x, rest = kept[: plan.x_size], kept[plan.x_size :]
     gates, states = rest[: plan.gates_size], rest[plan.gates_size :]
     start, step = 0, max(1, plan.width) * plan.h_blocks * plan.N * LANES
     if not plan.width:  # what becomes h is where h will be
         gates, start = states, step
-    return Memory(x, tokens, standing, gates, start, step, states)
+    return Memory(x, tokens, padding, gates, start, step, states)
 
 
 @lru_cache  # the constants of this module are taken as they were at the first call

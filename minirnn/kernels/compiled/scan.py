@@ -24,7 +24,7 @@ from .compile import compile_for
 from .plan import Plan, memory_in, plan_for
 from .products import LANES
 
-NO_TOKENS, NO_STANDING = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
+NO_TOKENS, NO_PADDING = np.empty((0, 0), np.intp), np.empty((0, 0), bool)
 LEAST_COLUMNS = 8  # for each thread
 LEAST_PRODUCTS = 1 << 19  # of W h, for each thread; fewer are not worth the handing over
 
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     own: slice  # of the batch
     plan: Plan
     tokens: Array  # (T, N), or empty
-    standing: Array  # (T, N), true where a sequence has no such step; or empty
+    padding: Array  # (T, N), true where a sequence has no such step; or empty
     kept: Array  # `Memory`
 
 
@@ -50,8 +50,8 @@ class NumbaSaved(NamedTuple):
         """A gate or state over time, (T, H, N)."""
         kind, *key = self.cell.step.seen.get(name, ("new", name))
         found = []
-        for _, plan, tokens, standing, kept in self.parts:
-            m = memory_in.py_func(kept, plan, tokens, standing)
+        for _, plan, tokens, padding, kept in self.parts:
+            m = memory_in.py_func(kept, plan, tokens, padding)
             if kind == "gate":
                 shape = (plan.T, plan.h_blocks, plan.width, plan.N, LANES)
                 blocks = m.gates.reshape(shape)[:, :, self.cell.gates.index((kind, *key))]
@@ -122,7 +122,7 @@ class NumbaScan(Scan):
             given = np.empty((0, 0, 0), dtype) if x.ndim == 2 else x[..., own]
             # Not within the compiled loop: NumPy asks the system for large pages, and Numba does not
             room = np.empty(plan.U_size + plan.W_size + plan.letters_size + LANES, dtype)
-            memory = part.tokens, part.standing, part.kept, room
+            memory = part.tokens, part.padding, part.kept, room
             loops.forward(
                 plan, given, arrays, begin[..., own], *memory, ys[..., own], final[..., own]
             )
@@ -151,11 +151,11 @@ class NumbaScan(Scan):
         def scan(part: Part) -> tuple[Array, ...]:
             own, plan, dP = part.own, part.plan, tuple([np.empty(shape, dtype) for shape in shapes])
             dy = dys[..., own]
-            if len(part.standing) and len(dy):
-                dy = np.where(part.standing[:, None], 0, dy)
+            if len(part.padding) and len(dy):
+                dy = np.where(part.padding[:, None], 0, dy)
             size = 2 * (plan.U_size + plan.W_size) + plan.letters_size + plan.da_size + plan.dx_size
             room = np.empty(size + LANES, dtype)
-            memory = part.tokens, part.standing, part.kept, room
+            memory = part.tokens, part.padding, part.kept, room
             given = dy, end[..., own], initial[..., own], dx[..., own]
             loops.backward(plan, P, *memory, *given, dP)
             return dP
@@ -176,8 +176,8 @@ class NumbaScan(Scan):
         for own, plan, size in zip(columns, plans, sizes, strict=True):
             start, stop = stop, stop + size
             tokens = NO_TOKENS if x.ndim == 3 else np.array(x[:, own], np.intp, order="C")
-            standing = NO_STANDING if real is None else np.logical_not(real[:, own], order="C")
-            found.append(Part(own, plan, tokens, standing, room[start:stop]))
+            padding = NO_PADDING if real is None else np.logical_not(real[:, own], order="C")
+            found.append(Part(own, plan, tokens, padding, room[start:stop]))
         return found
 
     def step(self, cell: Cell, P: Arrays, x: Any, state: State) -> State:
