@@ -6,6 +6,7 @@ from .cells import GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from .checkpoint import load, save
 from .gradcheck import gradcheck
 from .kernels.pool import threads
+from .layer import Layer
 from .layers import (
     Activation,
     Dropout,
@@ -30,7 +31,7 @@ from .optim import (
     clip_grad_norm,
     clip_grad_value,
 )
-from .parameter import Layer, Parameter
+from .parameter import Parameter
 from .recurrent import GRU, LSTM, RNN, Cache, Last, Recurrent
 from .report import explain, summary
 from .text import (

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from . import checks
 from .backend import Array, Backend, array_module, backend_of, on_its_device
-from .parameter import Layer
+from .layer import Layer
 
 
 class AttentionCache(NamedTuple):

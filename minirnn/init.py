@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .parameter import Layer
+from .layer import Layer
 
 Values: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

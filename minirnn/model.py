@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from . import checks
 from .backend import Array, Backend, Draws, State, backend_of
+from .layer import Layer, named_children
 from .layers import Dropout, chain
-from .parameter import Layer, Parameter, Storage, named_children
+from .parameter import Parameter, Storage
 
 NAMES = ("_layers", "_parameters", "_links", "_steps", "_state_names")  # that every model has
 

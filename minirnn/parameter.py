@@ -1,4 +1,4 @@
-"""Parameters, and the base of everything that has some.
+"""Parameters: arrays with their gradients.
 
 A parameter's ``data`` and ``grad`` are views of one-dimensional storage. On its own it has a storage
 to itself; a `Model` moves all of its parameters into one, so that an optimizer's update is a handful
@@ -8,7 +8,7 @@ of operations on one long array instead of a handful for each parameter.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any
@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .backend import Array, Backend, on_its_device, to_host
+from .backend import Array, Backend, on_its_device
 from .checks import saved
-from .passes import Passing
 
 
 class Storage:
@@ -154,122 +153,6 @@ def _start_anew() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
-
-
-class Layer(Passing):
-    """Whatever owns parameters: recurrent networks, layers, sequences of layers, models."""
-
-    def __repr__(self) -> str:
-        shapes = (f"{name} {p.shape}" for name, p in self.named_parameters().items())
-        return f"{type(self).__name__}({', '.join(shapes)})"
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """The names of the parts of its state, such as ``("h", "c")``; most layers have none."""
-        return ()
-
-    def children(self) -> Mapping[str, Layer]:
-        """The layers that it is made of, by name."""
-        return {}
-
-    def named_layers(self) -> dict[str, Layer]:
-        """This one, called ``""``, and all that it is made of, each once, such as ``"out.1"``."""
-        found: dict[str, Layer] = {"": self}
-        for prefix, child in self.children().items():
-            for name, layer in child.named_layers().items():
-                if all(layer is not other for other in found.values()):
-                    found[".".join(filter(None, (prefix, name)))] = layer
-        return found
-
-    def named_parameters(self) -> dict[str, Parameter]:
-        """Each parameter once, by its name within this layer, in a fixed order."""
-        return {}
-
-    def parameters(self) -> list[Parameter]:
-        """Each parameter once, in a fixed order."""
-        return list(self.named_parameters().values())
-
-    def zero_grad(self) -> None:
-        """Set every gradient to zero."""
-        with Parameter.changing:
-            for p in self.parameters():
-                with p.backend.active():
-                    p.grad[...] = 0
-
-    def freeze(self) -> None:
-        """Have optimizers and clipping leave all parameters out, until `unfreeze`."""
-        for p in self.parameters():
-            p.frozen = True
-
-    def unfreeze(self) -> None:
-        """Have all parameters trained again."""
-        for p in self.parameters():
-            p.frozen = False
-
-    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters on the host, by name."""
-        return {name: to_host(p.data).copy() for name, p in self.named_parameters().items()}
-
-    def load_state_dict(self, values: Mapping[str, Array], strict: bool = True) -> saved.Unmatched:
-        """Set parameters by name; nothing is changed unless everything fits.
-
-        Args:
-            values: as from `state_dict`, each of its parameter's shape.
-            strict: all names have to be there, and no other. Without, what is there is taken.
-
-        Returns:
-            The names of parameters that `values` has nothing for, and of values that are no
-            parameter's: ``missing_keys`` and ``unexpected_keys``, as in PyTorch.
-
-        Raises:
-            ValueError: a shape differs; a value is NaN or infinite, or would be in the parameter's dtype
-                (where values are on a device, that is not looked at); if `strict`, a name is missing or
-                unknown.
-            TypeError: values that are not real numbers.
-        """
-        own = self.named_parameters()
-        unmatched = saved.saved_values("values", values, own, strict)
-        for name in own.keys() - set(unmatched.missing_keys):
-            own[name].data = values[name]
-        return unmatched
-
-    def _versions(self) -> tuple[int, ...]:
-        """What a cache remembers of the parameters, to know when it is older than they."""
-        return tuple([p.version for p in self.parameters()])
-
-    def _check_cache(self, cache: Any, kind: Any) -> None:
-        """Raise an error unless `cache` is of this kind, of this layer, and as new as its parameters."""
-        if not isinstance(cache, kind):
-            raise TypeError(f"cache: got {type(cache).__name__}, want what forward returned last")
-        if cache.owner is not self:
-            raise ValueError(
-                f"cache: comes from another layer ({cache.owner}) than this one ({self})"
-            )
-        self._check_unchanged(cache)
-        for watch in self._watches:
-            watch.look(self.parameters())
-
-    def _check_unchanged(self, cache: Any) -> None:
-        """Raise an error if parameters have changed since; also to be asked when gradients are added."""
-        if cache.versions != self._versions():
-            raise ValueError(
-                "cache: is older than the parameters, which were updated after its forward; "
-                "run forward again"
-            )
-
-
-def named_children(children: Mapping[str, Layer]) -> dict[str, Parameter]:
-    """The parameters of several layers, each prefixed with its layer's name, shared ones once."""
-    found: dict[str, Parameter] = {}
-    seen: set[int] = set()
-    for prefix, child in children.items():
-        for name, p in child.named_parameters().items():
-            if id(p) not in seen:
-                seen.add(id(p))
-                if f"{prefix}.{name}" in found:
-                    raise ValueError(f"layers: two parameters would be named {prefix}.{name}")
-                found[f"{prefix}.{name}"] = p
-    return found
 
 
 def check_parameters(parameters: Sequence[Parameter]) -> list[Parameter]:

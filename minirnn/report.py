@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import checks
 from .backend import Array
-from .parameter import Layer
+from .layer import Layer
 from .printing import printable
 from .recurrent.network import Recurrent
 

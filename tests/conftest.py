@@ -65,9 +65,8 @@ def example():
 def stand_in(monkeypatch):
     """The stand-in for CuPy in place of CuPy."""
     monkeypatch.setitem(sys.modules, "cupy", stand_in_for_cupy)
-    monkeypatch.setattr(
-        "minirnn.kernels.choice.last_pass", lambda *names: None
-    )  # it runs no kernels
+    # It runs no kernels
+    monkeypatch.setattr("minirnn.kernels.choice.last_pass", lambda *names: None)
     monkeypatch.setattr(stand_in_for_cupy, "_current", [0])  # programs make another device current
     for counted in ("synchronised", "copied", "launched"):
         getattr(stand_in_for_cupy, counted).clear()

@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import checks
 from ..backend import Array, Draws, on_its_device
-from ..parameter import Layer, Parameter, named_children
+from ..layer import Layer, named_children
+from ..parameter import Parameter
 from . import chain
 from .stateless import LayerCache, StatelessLayer
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from .. import checks
 from ..backend import Array, on_its_device
+from ..layer import Layer
 from ..nonlinearity import nonlinearity
-from ..parameter import Layer
 
 
 class LayerCache(NamedTuple):

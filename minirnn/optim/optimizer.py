@@ -18,7 +18,8 @@ from .. import checks
 from ..backend import Array, array_module, on_its_device, to_host
 from ..checks import saved
 from ..kernels.pool import parallel, shares
-from ..parameter import Layer, Parameter, check_names, check_parameters
+from ..layer import Layer
+from ..parameter import Parameter, check_names, check_parameters
 from .schedules import Schedule, rate_to_save, saved_rate
 from .stretches import blocks, stretches
 from .trial import Part, unfit

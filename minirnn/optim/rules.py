@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import checks
 from ..backend import Array, array_module
-from ..parameter import Layer, Parameter
+from ..layer import Layer
+from ..parameter import Parameter
 from .optimizer import Optimizer
 from .schedules import Schedule
 

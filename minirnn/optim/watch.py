@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-from ..parameter import Layer, Parameter
-from ..passes import Stamp
+from ..layer import Layer, Stamp
+from ..parameter import Parameter
 
 
 class Watch:

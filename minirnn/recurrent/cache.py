@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..backend import Array, Backend, on_its_device
-from ..parameter import Layer
+from ..layer import Layer
 from ..scan import Saved, Scan
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..backend import Array, Draws, State, on_its_device
-from ..parameter import Layer, Parameter
+from ..layer import Layer
+from ..parameter import Parameter
 from .network import Recurrent
 
 

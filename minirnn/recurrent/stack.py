@@ -12,8 +12,9 @@ import numpy as np
 from ..backend import Array, Backend, Draws, State, array_module
 from ..cells import Arrays, Cell
 from ..kernels.choice import choose
+from ..layer import Layer
 from ..layers.dropout import dropout_mask
-from ..parameter import Layer, Parameter
+from ..parameter import Parameter
 from ..scan import Saved, Scan
 from .cache import Cache, Direction
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minirnn as mr
-from minirnn.parameter import Layer
+from minirnn.layer import Layer
 
 T, D, N = 4, 3, 3
 
