@@ -33,19 +33,21 @@ def summary(model: Layer) -> int:
     return total
 
 
-def explain(model: Layer, x: Array = None) -> str:
+def explain(model: Layer, x: Array = None, source: bool = False) -> str:
     """Say which scan will run, why not a faster one, and what happens to `x`, if given.
 
     Args:
         model: a recurrent network, or what is made of some: each is explained by its name.
         x: what `model` is to read, (T, D, N) numbers or (T, N) tokens; only if it is, or begins with, a
             recurrent network.
+        source: add what was printed from the cell's class to be compiled, if it is, as Python or C++.
 
     Raises:
-        TypeError: `model` is no layer.
+        TypeError: `model` is no layer, or `source` is neither True nor False.
         ValueError, TypeError: `x` is not what the network reads.
     """
     _check_layer(model)
+    source = checks.truth("source", source)
     named = model.named_layers().items()
     networks = [(name, layer) for name, layer in named if isinstance(layer, Recurrent)]
     if not networks:
@@ -61,6 +63,8 @@ def explain(model: Layer, x: Array = None) -> str:
     for name, rnn in networks:
         given = x if rnn is first else None
         lines += [f"{name}: {line}" if name else line for line in _explained(rnn, given)]
+        if source:
+            lines.append(rnn.scan.text or f"the {rnn.scan.name} scan runs the class as it stands")
     return printable("\n".join(lines))
 
 

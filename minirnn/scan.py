@@ -33,6 +33,7 @@ class Scan(Protocol):
 
     name: str
     leaves_threads: bool = False  # whether other threads of Python run while it does
+    text: str = ""  # what was printed from the cell's class to run it
 
     def forward(
         self, cell: Cell, P: Arrays, x: Array, state: State, real: Array | None

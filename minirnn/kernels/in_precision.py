@@ -13,7 +13,7 @@ class InPrecision(Scan):
     """Runs `scan` with all products of cuBLAS in `precision`; see `Scan` for the methods."""
 
     def __init__(self, scan: Scan, backend: Backend, precision: str) -> None:
-        self.name = scan.name
+        self.name, self.text = scan.name, scan.text
         self.scan = scan
         self.backend = backend
         self.precision = precision

@@ -55,7 +55,7 @@ Recurrent.forward: state=None, lengths=None, dropout_rng=None, want_cache=True, 
 StepDecay: factor=0.1
 beam_search: min_length=0, length_penalty=0.0, n_best=None
 clip_grad_norm: error_if_nonfinite=False
-explain: x=None
+explain: x=None, source=False
 generate: temperature=1.0, top_k=None, top_p=None, state=None
 gradcheck: parameters=(), method='auto', tol=None
 greedy_search: min_length=0

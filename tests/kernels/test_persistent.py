@@ -285,3 +285,8 @@ def test_explain_says_how_the_work_is_divided():
     net.scan = InPrecision(net.scan, net.backend, "tf32")
     assert mr.explain(net, x).splitlines()[-1] == wanted
     assert "blocks" not in mr.explain(net)
+    assert net.scan.scan.cuda_cell.text in mr.explain(net, source=True)
+    with pytest.raises(TypeError, match=r"^source: got 'C\+\+', want True or False$"):
+        mr.explain(net, source="C++")
+    plain = mr.explain(mr.LSTM(3, 4, scan="generic"), source=True)
+    assert plain.endswith("\nthe generic scan runs the class as it stands")

@@ -42,7 +42,7 @@ class RegisterScan(PersistentScan):
             return super()._launch(function, given)
         if T * N == 0:
             return None
-        code = with_cell(self.cuda_cell.text, "registers.cu", Path(__file__).parent)
+        code = with_cell(self.text, "registers.cu", Path(__file__).parent)
         told = *options(W.dtype), f"-DREGISTERS={self.registers}"
         run: Any = kernel(self.raw_module, code, told, False, function)
         run.max_dynamic_shared_size_bytes = self.limits.shared_memory

@@ -97,12 +97,13 @@ class FusedScan(Scan):
 
     def __init__(self, cell: Cell, raw_module: Any) -> None:
         self.cuda_cell = cuda_cell(cell)
+        self.text = self.cuda_cell.text
         self.raw_module = raw_module
 
     def _kernel(
         self, function: str, dtype: Any, file: str = "fused/fused.cu", cooperative: bool = False
     ) -> Kernel:
-        code = with_cell(self.cuda_cell.text, file, self.folder)
+        code = with_cell(self.text, file, self.folder)
         return kernel(self.raw_module, code, options(dtype), cooperative, function)
 
     def forward(
