@@ -18,6 +18,11 @@ FUNCTIONS = """\
 // the parameters of the unit.
 enum {{ {sizes} }};
 
+static __device__ void cell_own(const number *const of[], int H, int unit, number own[])
+{{
+{own}
+}}
+
 static __device__ void cell_forward(
     const number u[], const number w[], const number own[], const number state[],
     number gate[], number after[])
@@ -46,7 +51,7 @@ class CudaCell(NamedTuple):
     states: tuple[str, ...]
     gates: tuple[Key, ...]  # that are kept
     seen: dict[str, Key]  # where a gate of the cell is: among these, or a state
-    own: tuple[tuple[str, int], ...]  # parameters of a unit: which one, and which block of it
+    parameters: tuple[str, ...]  # of units
     blocks: dict[str, int]  # of each parameter
     rows: dict[str, list[int]]  # of `da`, where the gradients of its blocks are; U's in their order
 
@@ -64,7 +69,8 @@ def cuda_cell(cell: Cell) -> CudaCell:
     """
     step, states = read(cell), tuple(cell.states)
     blocks = {name: height for name, (height, _) in cell.shapes(1, 1).items()}
-    own = tuple((name, k) for name in blocks if name not in "UW" for k in range(blocks[name]))
+    parameters = tuple(name for name in blocks if name not in "UW")
+    own = [(name, k) for name in parameters for k in range(blocks[name])]
     gates = tuple(key for key in step.forward if key[0] == "gate")
     row = _rows_of_da(step)
     keys: dict[str, list[Key]]
@@ -76,14 +82,16 @@ def cuda_cell(cell: Cell) -> CudaCell:
     missing = [f"{to[key]} = 0;" for key in to if key not in step.backward]
     dw = [f"dw[{k}] = row[{place}];" for k, place in enumerate(rows["W"])]
     to |= {key: f"row[{place}]" for key, place in row.items()}
-    made = CudaCell("", states, gates, step.seen, own, blocks, rows)
+    made = CudaCell("", states, gates, step.seen, parameters, blocks, rows)
+    load = (f"of[{parameters.index(name)}][{k} * H + unit]" for name, k in own)
     sizes = {
-        "STATES": len(states), "GATES": len(gates), "OWN": len(own), "U_ROWS": blocks["U"],
-        "W_ROWS": blocks["W"], "DA_ROWS": made.da,
+        "STATES": len(states), "GATES": len(gates), "PARAMETERS": len(parameters), "OWN": len(own),
+        "U_ROWS": blocks["U"], "W_ROWS": blocks["W"], "DA_ROWS": made.da,
     }  # fmt: skip
     text = FUNCTIONS.format(
         cell=type(cell).__name__,
         sizes=", ".join(f"{name} = {size}" for name, size in sizes.items()),
+        own="\n".join(f"    own[{k}] = {value};" for k, value in enumerate(load)),
         forward=_body(step.text("forward", LANGUAGE), at, at),
         backward=_body(step.text("backward", LANGUAGE), at, to, (*missing, *dw)),
     )

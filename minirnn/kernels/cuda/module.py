@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...backend import Array
+
 NUMBERS = {"float32": "float", "float64": "double"}  # NumPy's names, and C++'s
 FILES = {  # that the kernels of a name are made of besides this one, with what those include
     "fused": ("functions.cuh", "fused/fused.cu", "fused/scan.py", "cell.py", "cublas.py"),
@@ -96,22 +98,30 @@ def kernel(
     return found
 
 
-def address(xp: Any, array: Any) -> Any:
-    """Where the numbers of an array of the module `xp` begin, or of each of several; 0 for None."""
-    if isinstance(array, list | tuple):
-        return tuple(address(xp, each) for each in array) or (0,)
-    if array is None:
-        return 0
+def address(xp: Any, array: Array) -> int:
+    """Where the numbers of an array of the module `xp` begin."""
     return int(array.ctypes.data if xp is np else array.data.ptr)
 
 
 def filled(struct: np.dtype[Any], given: dict[str, Any], xp: Any) -> np.ndarray[Any, Any]:
     """A record of what is given by name: numbers, or where arrays begin; what is not given is 0."""
-    record = np.zeros(1, struct)
-    for name in given.keys() & set(struct.names or ()):
-        is_address = struct[name].base == np.uintp
-        record[name] = address(xp, given[name]) if is_address else given[name]
-    return record
+    values = []
+    for name, of_arrays, nothing in _fields(struct):
+        value = given.get(name)
+        if value is None:
+            value = nothing
+        elif of_arrays:
+            several = nothing != 0
+            value = tuple([address(xp, each) for each in value]) if several else address(xp, value)
+        values.append(value or nothing)
+    return np.array([tuple(values)], struct)
+
+
+@cache
+def _fields(struct: np.dtype[Any]) -> list[tuple[str, bool, Any]]:
+    """The names of a struct, whether each is of arrays, and what it is where nothing is given."""
+    kinds = [(name, struct[name]) for name in struct.names or ()]
+    return [(n, k.base == np.uintp, (0,) * k.shape[0] if k.shape else 0) for n, k in kinds]
 
 
 def by_value(struct: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

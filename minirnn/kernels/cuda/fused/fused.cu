@@ -20,7 +20,7 @@ struct Step
     number *gates, *ys;
     const number *dys;  // or null
     number *rest, *da, *dw;  // rest: what reaches h past W
-    const number *own[SOME(OWN)];
+    const number *own[SOME(PARAMETERS)];
     number *state[STATES], *before[STATES], *d[STATES];  // d of h: by way of the next step's product
 };
 
@@ -42,7 +42,7 @@ extern "C" __global__ void step_forward(Step s)
     number u[U_ROWS], w[W_ROWS], own[SOME(OWN)], state[STATES], gate[SOME(GATES)], after[STATES];
     input(p, s.gates, s.U, s.K, s.tokens, u);
     load(W_ROWS, w, s.w, p.now, p.now_gate);
-    for (int k = 0; k < OWN; k++) own[k] = s.own[k][p.unit];
+    cell_own(s.own, s.H, p.unit, own);
     for (int k = 0; k < STATES; k++) state[k] = s.state[k][p.now];
     cell_forward(u, w, own, state, gate, after);
     store(GATES, gate, s.gates, p.gates, p.then_gate);
@@ -62,7 +62,7 @@ extern "C" __global__ void step_backward(Step s)
     number own[SOME(OWN)], state[STATES], after[STATES], gate[SOME(GATES)], d[STATES];
     number row[DA_ROWS] = {}, dw[W_ROWS] = {}, past[STATES];
     bool real = is_real(p, s.real);
-    for (int k = 0; k < OWN; k++) own[k] = s.own[k][p.unit];
+    cell_own(s.own, s.H, p.unit, own);
     for (int k = 0; k < STATES; k++)
     {
         state[k] = s.before[k][p.then];

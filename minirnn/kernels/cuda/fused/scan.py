@@ -51,9 +51,9 @@ def step_of(cell: CudaCell) -> np.dtype[Any]:
 
 
 def of_cell(cell: CudaCell, names: tuple[str, ...]) -> list[tuple[str, type, tuple[int, ...]]]:
-    """The fields of a struct that there are for each parameter of a unit, and for each state."""
+    """The fields of a struct that there are for each parameter of units, and for each state."""
     fields = [(name, np.uintp, (len(cell.states),)) for name in names]
-    return [("own", np.uintp, (max(1, len(cell.own)),)), *fields]
+    return [("own", np.uintp, (max(1, len(cell.parameters)),)), *fields]
 
 
 class FusedSaved(NamedTuple):
@@ -99,6 +99,9 @@ class FusedScan(Scan):
         self.cuda_cell = cuda_cell(cell)
         self.text = self.cuda_cell.text
         self.raw_module = raw_module
+        self.struct = step_of(self.cuda_cell)
+        # Where the gradients of each parameter are: which of its blocks, and which of `da`
+        self.pieces = {name: pieces(rows) for name, rows in self.cuda_cell.rows.items()}
 
     def _kernel(
         self, function: str, dtype: Any, file: str = "fused/fused.cu", cooperative: bool = False
@@ -159,21 +162,15 @@ class FusedScan(Scan):
         dstate = self._backward_steps(saved, dys, dstate, da)
         by_column, h = da.reshape(len(da), T * N), before[0].reshape(H, T * N)
 
-        def blocks_of(name: str) -> list[tuple[slice, slice]]:
-            """Blocks of rows of a parameter, and where they are among the gradients."""
-            return [
-                (_rows(own, H), _rows(place, H)) for own, place in pieces(self.cuda_cell.rows[name])
-            ]
-
         dP = {"W": xp.empty_like(P["W"]), "U": xp.empty_like(P["U"])}
-        for own, place in blocks_of("W"):
-            product(by_column[place], h.T, out=dP["W"][own])
+        for own, place in self.pieces["W"]:
+            product(by_column[_rows(place, H)], h.T, out=dP["W"][_rows(own, H)])
         sums = by_column.sum(axis=1, keepdims=True)
-        for name in dict.fromkeys(name for name, _ in self.cuda_cell.own):
-            parts = [sums[place] for _, place in blocks_of(name)]
+        for name in self.cuda_cell.parameters:
+            parts = [sums[_rows(place, H)] for _, place in self.pieces[name]]
             dP[name] = parts[0] if len(parts) == 1 else xp.concatenate(parts)
-        ((_, place),) = blocks_of("U")
-        du = by_column[place]
+        ((_, place),) = self.pieces["U"]
+        du = by_column[_rows(place, H)]
         if saved.tokens is None:
             product(du, saved.columns.reshape(D, T * N).T, out=dP["U"])
         else:
@@ -207,16 +204,15 @@ class FusedScan(Scan):
         before = given["before"][0]
         xp, (H, T, N) = array_module(before), before.shape
         given |= {"H": H, "T": T, "N": N}
-        steps = np.repeat(filled(step_of(self.cuda_cell), given, xp), T)
+        steps = np.repeat(filled(self.struct, given, xp), T)
         steps["t"] = np.arange(T) if function == "step_forward" else np.arange(T)[::-1]
         launch, grid = self._kernel(function, before.dtype), (max(1, -(-H * N // THREADS)),)
         for step in by_value(steps).reshape(T, 1):
             yield partial(launch, grid, (THREADS,), (step,))
 
     def _own(self, P: Arrays) -> list[Array]:
-        """The parameters of units, in blocks (H, 1)."""
-        H = P["W"].shape[1]
-        return [P[name][_rows(slice(k, k + 1), H)] for name, k in self.cuda_cell.own]
+        """The parameters of units."""
+        return [P[name] for name in self.cuda_cell.parameters]
 
     def _kept(self, saved: FusedSaved, dys: Array | None, dstate: State) -> dict[str, Any]:
         """What kernels going back are given of the way there, and of the gradients, by name."""

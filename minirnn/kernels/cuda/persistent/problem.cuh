@@ -36,7 +36,7 @@ struct Problem
     // [2, groups, blocks, back_slices, H, across]
     number *exchange;
     unsigned *counts;             // of arrivals, zero at first, LINE for each group
-    const number *own[SOME(OWN)];    // (H,): parameters of each unit
+    const number *own[SOME(PARAMETERS)];    // parameters of units, blocks (H,)
     const number *start[STATES];     // (H, N): the states before the first step
     number *before[STATES];          // (H, T, N): and before each step
     number *state[STATES];           // (H, N): the states after the last one

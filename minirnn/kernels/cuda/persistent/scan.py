@@ -81,6 +81,7 @@ class PersistentScan(FusedScan):
 
     def __init__(self, cell: Cell, raw_module: Any, limits: Limits, occupancy: Occupancy) -> None:
         super().__init__(cell, raw_module)
+        self.struct = problem_of(self.cuda_cell)
         self.cell = cell
         self.limits = limits
         self.occupancy = occupancy
@@ -160,4 +161,4 @@ class PersistentScan(FusedScan):
         """`Problem`, of what is given by name."""
         before = given["before"][0]
         given |= dict(zip("HTN", before.shape, strict=True)) | {"units": strides(before)}
-        return by_value(filled(problem_of(self.cuda_cell), given, array_module(before)))
+        return by_value(filled(self.struct, given, array_module(before)))

@@ -19,7 +19,7 @@ struct Given
     __device__ void load(const Problem &p, const Place &s)
     {
         input(s, p.gates, p.U, p.K, p.tokens, u);
-        for (int k = 0; k < OWN; k++) own[k] = p.own[k][s.unit];
+        cell_own(p.own, p.H, s.unit, own);
         for (int k = 0; k < STATES; k++) state[k] = p.before[k][s.then];
         real = is_real(s, p.real);  // the last, as the compiler waits for it
     }
@@ -37,7 +37,7 @@ struct GivenBack
         if (s.t < 0) return;
         dy = p.dys != 0 ? p.dys[p.dys_strides(s.unit, s.t, s.sequence)] : 0;
         ::load(GATES, gate, p.gates, s.gates, s.then_gate);
-        for (int k = 0; k < OWN; k++) own[k] = p.own[k][s.unit];
+        cell_own(p.own, p.H, s.unit, own);
         for (int k = 0; k < STATES; k++)
             state[k] = p.before[k][s.then], after[k] = ::after(s, p.T, p.before[k], p.state[k]);
         real = is_real(s, p.real);
