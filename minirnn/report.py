@@ -81,7 +81,8 @@ def _explained(rnn: Recurrent, x: Array) -> list[str]:
             lines.append("x holds tokens: columns of U are picked, and U x is not multiplied")
         elif x.dtype != rnn.dtype:
             lines.append(f"x is {x.dtype} and is cast to {rnn.dtype} first")
-        W = rnn.named_parameters()["l0.W"].data
+        P = rnn.named_parameters()
+        W = P["l0.W"].data if "l0.W" in P else P["l0.U"].data[:0]
         if plan := rnn.scan.plan(x, W):
             lines.append(plan)
         columns = rnn.scan.split(x, W)

@@ -167,11 +167,30 @@ class BareCell:
         return P["U"].T @ da, (P["W"].T @ da, dc_new), {"U": da @ x.T, "W": da @ h.T}
 
 
+class IndRNNCell:
+    """The IndRNN (Li et al. 2018): each unit reads itself alone, through a weight of its own."""
+
+    name, gates, states = "IndRNN", (), ("h",)
+
+    def shapes(self, D, H):
+        return {"U": (H, D), "v": (H, 1), "b": (H, 1)}
+
+    def forward(self, P, x, state):
+        return (tanh(P["U"] @ x + P["v"] * state[0] + P["b"]),), {}
+
+    def backward(self, P, x, state, new, gates, dnew):
+        da = dnew[0] * (1 - new[0] * new[0])
+        sums = {"v": da * state[0], "b": da}
+        dP = {name: each.sum(axis=1, keepdims=True) for name, each in sums.items()}
+        return P["U"].T @ da, (P["v"] * da,), {"U": da @ x.T, **dP}
+
+
 @no_compiler
+@pytest.mark.parametrize("cell", [BareCell(), IndRNNCell()], ids=lambda cell: cell.name)
 @given(p=problems())
 @settings(max_examples=20, deadline=None, derandomize=True)
-def test_a_cell_may_have_no_gates_and_no_biases(p):
-    assert_agrees(fused, BareCell(), "cpu", "float64", 1e-12, p)
+def test_a_cell_may_have_no_gates_no_biases_and_no_W(cell, p):
+    assert_agrees(fused, cell, "cpu", "float64", 1e-12, p)
 
 
 @no_compiler

@@ -21,6 +21,7 @@ from scans import assert_close, everything
 from test_cuda_choice import CUDA
 from test_cuda_kernels import (
     CELLS,
+    IndRNNCell,
     any_cell,
     assert_agrees,
     assert_close_together,
@@ -204,6 +205,7 @@ def test_what_does_not_fit_is_refused():
         "multiprocessors with 227 KiB of shared memory each, which take whole units"
     )
     assert "53.3 MiB of it in float64" in obstacle(cell, 1321, np.float64, H200)
+    assert obstacle(IndRNNCell(), 1, "float32", H200) == "IndRNN has no W to keep on the device"
     net = Recurrent(cell, 2, 40, scan="generic")
     net.scan = PersistentScan(cell, cuda_threads_on_host.RawModule, SMALL, lambda *launch: 1)
     with pytest.raises(RuntimeError, match=r"scan: 'persistent' cannot run here: W does not fit"):

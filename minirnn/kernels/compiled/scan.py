@@ -92,6 +92,7 @@ class NumbaScan(Scan):
 
     def __init__(self, cell: Cell, other: Scan) -> None:
         self.cell = compiled_cell(read(cell))
+        self.text = self.cell.source
         self.other = other
 
     def split(self, x: Array, W: Array) -> list[slice]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from ...cells import Cell
@@ -67,10 +70,17 @@ def cuda_cell(cell: Cell) -> CudaCell:
     Raises:
         NotPointwise: it has another product than U x and W h, or joins units otherwise.
     """
-    step, states = read(cell), tuple(cell.states)
-    blocks = {name: height for name, (height, _) in cell.shapes(1, 1).items()}
-    parameters = tuple(name for name in blocks if name not in "UW")
-    own = [(name, k) for name in parameters for k in range(blocks[name])]
+    return _of_step(read(cell))
+
+
+@lru_cache
+def _of_step(step: Step) -> CudaCell:
+    states = tuple(key[1] for key in step.forward if key[0] == "new")
+    own = [(name, k) for _, name, k in step.parameters]
+    heights = Counter(name for name, _ in own)
+    parameters = tuple(heights)
+    u, w = ([b[k] for b in step.blocks if b[k] is not None] for k in (0, 1))
+    blocks = {"U": len(u), "W": len(w), **heights}
     gates = tuple(key for key in step.forward if key[0] == "gate")
     row = _rows_of_da(step)
     keys: dict[str, list[Key]]
@@ -89,7 +99,7 @@ def cuda_cell(cell: Cell) -> CudaCell:
         "U_ROWS": blocks["U"], "W_ROWS": blocks["W"], "DA_ROWS": made.da,
     }  # fmt: skip
     text = FUNCTIONS.format(
-        cell=type(cell).__name__,
+        cell=" ".join(step.name.split()),
         sizes=", ".join(f"{name} = {size}" for name, size in sizes.items()),
         own="\n".join(f"    own[{k}] = {value};" for k, value in enumerate(load)),
         forward=_body(step.text("forward", LANGUAGE), at, at),
@@ -145,6 +155,5 @@ def _body(
 def pieces(rows: Sequence[int]) -> list[tuple[slice, slice]]:
     """Blocks in as few pieces as they lie in: which ones, and where they are."""
     starts = [k for k, row in enumerate(rows) if k == 0 or row != rows[k - 1] + 1]
-    ends = [*starts[1:], len(rows)]
-    pairs = zip(starts, ends, strict=True)
+    pairs = pairwise([*starts, len(rows)])
     return [(slice(k, end), slice(rows[k], rows[k] + end - k)) for k, end in pairs]

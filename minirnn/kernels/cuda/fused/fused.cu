@@ -39,7 +39,7 @@ extern "C" __global__ void step_forward(Step s)
 {
     Place p = place(s);
     if (!p.exists) return;
-    number u[U_ROWS], w[W_ROWS], own[SOME(OWN)], state[STATES], gate[SOME(GATES)], after[STATES];
+    number u[U_ROWS], w[SOME(W_ROWS)], own[SOME(OWN)], state[STATES], gate[SOME(GATES)], after[STATES];
     input(p, s.gates, s.U, s.K, s.tokens, u);
     load(W_ROWS, w, s.w, p.now, p.now_gate);
     cell_own(s.own, s.H, p.unit, own);
@@ -60,7 +60,7 @@ extern "C" __global__ void step_backward(Step s)
     Place p = place(s);
     if (!p.exists) return;
     number own[SOME(OWN)], state[STATES], after[STATES], gate[SOME(GATES)], d[STATES];
-    number row[DA_ROWS] = {}, dw[W_ROWS] = {}, past[STATES];
+    number row[DA_ROWS] = {}, dw[SOME(W_ROWS)] = {}, past[STATES];
     bool real = is_real(p, s.real);
     cell_own(s.own, s.H, p.unit, own);
     for (int k = 0; k < STATES; k++)

@@ -116,6 +116,7 @@ class FusedScan(Scan):
         xp, is_tokens = array_module(x), x.ndim == 2
         P = {name: xp.ascontiguousarray(value) for name, value in P.items()}
         (GH, D), T, (H, N) = P["U"].shape, len(x), state[0].shape
+        P.setdefault("W", P["U"][:0, :1].repeat(H, axis=1))  # of a cell that has none: no rows
         tokens: Array = xp.array(x, np.int64, order="C") if is_tokens else None
         real = None if real is None else xp.ascontiguousarray(real)
         ys, made = self._empty(P["W"], H, T, N), self.cuda_cell
@@ -162,7 +163,7 @@ class FusedScan(Scan):
         dstate = self._backward_steps(saved, dys, dstate, da)
         by_column, h = da.reshape(len(da), T * N), before[0].reshape(H, T * N)
 
-        dP = {"W": xp.empty_like(P["W"]), "U": xp.empty_like(P["U"])}
+        dP = {name: xp.empty_like(P[name]) for name in ("W", "U") if self.pieces[name]}
         for own, place in self.pieces["W"]:
             product(by_column[_rows(place, H)], h.T, out=dP["W"][_rows(own, H)])
         sums = by_column.sum(axis=1, keepdims=True)

@@ -50,7 +50,9 @@ def problem_of(cell: CudaCell) -> np.dtype[Any]:
 
 def obstacle(cell: Cell, H: int, dtype: Any, limits: Limits) -> str:
     """Why the kernels cannot run a cell of that size on a device; empty if they can."""
-    dtype, gates = np.dtype(dtype), cell.shapes(1, 1)["W"][0]
+    dtype, (gates, _) = np.dtype(dtype), cell.shapes(1, 1).get("W", (0, 0))
+    if not gates:
+        return f"{cell.name} has no W to keep on the device"
     if not limits.cooperative:
         return "blocks cannot wait for each other on the device: that takes compute capability 7.0"
     if divide(gates, H, 1, dtype.itemsize, limits):
