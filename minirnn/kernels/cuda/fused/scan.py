@@ -116,7 +116,8 @@ class FusedScan(Scan):
         xp, is_tokens = array_module(x), x.ndim == 2
         P = {name: xp.ascontiguousarray(value) for name, value in P.items()}
         (GH, D), T, (H, N) = P["U"].shape, len(x), state[0].shape
-        P.setdefault("W", P["U"][:0, :1].repeat(H, axis=1))  # of a cell that has none: no rows
+        if "W" not in P:
+            P["W"] = xp.empty((0, H), P["U"].dtype)
         tokens: Array = xp.array(x, np.int64, order="C") if is_tokens else None
         real = None if real is None else xp.ascontiguousarray(real)
         ys, made = self._empty(P["W"], H, T, N), self.cuda_cell
