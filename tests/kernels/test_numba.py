@@ -207,6 +207,12 @@ def test_complex_numbers_take_the_numpy_scan(rng):
     assert report.worst <= 1e-12, report
 
 
+def test_explain_shows_what_was_printed_from_the_class():
+    said = mr.explain(mr.LSTM(3, 4), source=True)
+    assert "def backward(table, count):" in said
+    assert "c_new = fma(f, c, i * g)" in said
+
+
 def test_explain_says_how_the_batch_is_split():
     small, large = mr.LSTM(3, 4, scan="numba"), mr.LSTM(64, 128, scan="numba")
     with mr.threads(2):
