@@ -146,7 +146,9 @@ class _Printer:
 
 
 def _name(letter: Term) -> str:
-    """What to call a letter: as the cell does."""
+    """What to call a letter: as the cell does, or as what it stands for."""
     kind, *rest = letter.of[0]
-    name = {"state": "{}", "new": "{}_new", "d": "d{}_new", "block": letter.name or "a{}"}
-    return name.get(kind, "{}" if rest[-1] == 0 else "{}{}").format(*rest)
+    if letter.name and kind in ("block", "parameter"):
+        return letter.name
+    forms = {"state": "{}", "new": "{}_new", "d": "d{}_new", "block": "a{}"}
+    return forms.get(kind, "{}" if rest[-1] == 0 else "{}{}").format(*rest)

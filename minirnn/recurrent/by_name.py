@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,12 +131,15 @@ class GRU(Recurrent):
 NETWORKS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def of_cell(cell: str) -> Callable[..., Recurrent]:
-    """Return the class of networks of `cell`, which is ``"rnn"``, ``"lstm"`` or ``"gru"``.
+def of_cell(cell: Any) -> Callable[..., Recurrent]:
+    """What makes a network of `cell`: ``"rnn"``, ``"lstm"``, ``"gru"``, or the equations of one.
 
     Raises:
-        ValueError: another one.
+        ValueError: something else.
     """
-    if not isinstance(cell, str) or cell not in NETWORKS:
-        raise ValueError(f"cell: got {cell!r}, want one of {', '.join(NETWORKS)}")
-    return NETWORKS[cell]
+    if isinstance(cell, str) and cell in NETWORKS:
+        return NETWORKS[cell]
+    if hasattr(cell, "shapes"):
+        return partial(Recurrent, cell() if isinstance(cell, type) else cell)
+    wanted = f"one of {', '.join(NETWORKS)}, or a cell, such as LSTMCell()"
+    raise ValueError(f"cell: got {cell!r}, want {wanted}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import checks
 from ..backend import Array, Draws, Rng, State, generator, to_device
+from ..cells import Cell
 from ..data import Ids, Streams
 from ..init import spread_tokens
 from ..layers import Dropout, Embedding, Linear
@@ -29,7 +30,7 @@ class LanguageModel(Model):
     Args:
         num_tokens: K, the size of the vocabulary.
         hidden_size: H.
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``; or the equations of one, such as `LSTMCell`.
         num_layers: recurrent layers.
         embedding: E, numbers per token; None is one-hot.
         share: the output layer's V is the embedding's matrix (tied weights, Press & Wolf 2017): E is H.
@@ -52,7 +53,7 @@ class LanguageModel(Model):
         self,
         num_tokens: int,
         hidden_size: int,
-        cell: str = "lstm",
+        cell: str | Cell | type[Cell] = "lstm",
         num_layers: int = 1,
         embedding: int | None = None,
         share: bool = False,

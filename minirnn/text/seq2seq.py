@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from .. import checks
 from ..attention import Attention
 from ..backend import Array, Draws, Rng, State, generator, on_its_device
+from ..cells import Cell
 from ..init import spread_tokens
 from ..layers import Activation, Dropout, Embedding, Linear, Sequential
 from ..model import Model
@@ -43,7 +44,7 @@ class EncoderDecoder(Model):
         source_tokens: size of the source's vocabulary.
         target_tokens: K, the size of the target's.
         hidden_size: H, of the decoder and of the encoder.
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``, of both.
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``, of both; or the equations of one, such as `LSTMCell`.
         num_layers: of each.
         bidirectional: the encoder reads the source both ways, with H/2 units in each direction: on
             top of one another they are the decoder's state.
@@ -74,7 +75,7 @@ class EncoderDecoder(Model):
         source_tokens: int,
         target_tokens: int,
         hidden_size: int,
-        cell: str = "lstm",
+        cell: str | Cell | type[Cell] = "lstm",
         num_layers: int = 1,
         bidirectional: bool = False,
         attention: bool = True,

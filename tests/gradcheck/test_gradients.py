@@ -1,5 +1,6 @@
 """The proof: every gradient of every cell, by the complex step, within 1e-12."""
 
+import re
 import subprocess
 import sys
 from itertools import product
@@ -118,6 +119,8 @@ def test_command_prints_the_table_and_succeeds():
         (["--scan", "numba", "--cell", "GRU(reset_after=False)"], "has the product W @ m"),
         (["--scan", "auto"], "argument --scan: invalid choice: 'auto'"),
         (["--cell", "none"], "argument --cell: got 'none', want one of RNN"),
+        (["--cell", "invented_cells:None"], "argument --cell: module 'invented_cells' has no"),
+        (["--cell", "no_such_module:Cell"], "argument --cell: No module named 'no_such_module'"),
     ],
 )
 def test_command_that_would_check_nothing_says_so_in_one_line(arguments, says, monkeypatch, capsys):
@@ -169,3 +172,23 @@ def test_command_fails_when_a_gradient_is_wrong(monkeypatch, capsys):
     assert "l0.b:" in printed
     assert "it has the wrong sign" in printed
     assert np.all(["l0.W:" not in line for line in printed.splitlines()])
+
+
+@pytest.mark.parametrize("scan", ["generic", "numba"])
+def test_command_proves_a_cell_of_ones_own(scan, monkeypatch, capsys):
+    from minirnn.gradcheck import __main__ as command
+
+    if scan == "numba" and why_not_compiled():
+        pytest.skip(why_not_compiled())
+    monkeypatch.setattr(
+        sys, "argv", ["gradcheck", "--cell", "invented_cells:SLSTMCell", "--scan", scan]
+    )
+    monkeypatch.setattr(command, "arrangements", lambda *of: list(arrangements(*of))[:6])
+    assert command.main() == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("h0", "c0", "n0", "m0"))
+    assert re.search(r"what is compiled of sLSTM differs from its class by .* in float32", shown)
+    found = {"float64": {"dc": 1e-11}, "float32": {"dc": 1e-7}}
+    monkeypatch.setattr(command, "errors_of", lambda cell, dtype, seed: found[dtype])
+    assert command.main() == 1
+    assert "sLSTM, float64: dc differs by 1.0e-11" in capsys.readouterr().out

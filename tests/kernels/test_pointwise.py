@@ -11,7 +11,7 @@ import pytest
 import minirnn as mr
 from minirnn import cells
 from minirnn.backend import sigmoid
-from minirnn.gradcheck.printed import BARS, errors
+from minirnn.gradcheck.printed import BARS, errors_of
 from minirnn.gradcheck.proof import Case
 from minirnn.kernels.languages import CUDA, PYTHON
 from minirnn.kernels.pointwise import Block, read
@@ -27,7 +27,7 @@ each_cell = pytest.mark.parametrize(
 @pytest.mark.parametrize("dtype", BARS)
 def test_the_lines_compute_what_the_class_does(cell, dtype):
     for seed in range(3):
-        found = dict(errors(cell, dtype, seed))
+        found = errors_of(cell, dtype, seed)
         assert {"dx", "dU", "dh", "h_new"} < found.keys()
         assert max(found.values()) <= BARS[dtype], found
 
@@ -94,7 +94,7 @@ def test_a_gate_that_is_a_state_is_not_kept():
     step = read(Renamed())
     assert step.seen == {"y": ("new", "h")}
     assert list(step.forward) == [("new", "h")]
-    assert max(dict(errors(Renamed(), "float64")).values()) <= 1e-12
+    assert max(errors_of(Renamed(), "float64").values()) <= 1e-12
 
 
 class Odd(mr.RNNCell):
@@ -159,3 +159,16 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(change, extra, why):
 def test_the_first_gru_is_refused_for_its_product():
     with pytest.raises(NotPointwise, match=r"^has the product W @ m besides U"):
         read(mr.GRUResetBeforeCell())
+
+
+@pytest.mark.parametrize("cell", [invented_cells.SLSTMCell, invented_cells.PeepholeCell()])
+def test_models_of_texts_take_any_cell(cell, rng):
+    model = mr.LanguageModel(7, 5, cell, num_layers=2, embedding=4, dtype="float64", rng=0)
+    pair = mr.EncoderDecoder(7, 7, 6, cell, bidirectional=True, dtype="float64", rng=0)
+    assert model.rnn.cell.name == pair.decoder.cell.name == cell.name
+    assert not isinstance(model.rnn.cell, type)
+    tokens = rng.integers(0, 7, (3, 2))
+    for net, given in ((model, (tokens,)), (pair, (tokens, tokens))):
+        scores, *_, cache = net.forward(*given)
+        net.backward(cache, np.ones_like(scores))
+        assert all(np.isfinite(p.grad).all() for p in net.parameters())

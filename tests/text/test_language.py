@@ -226,7 +226,7 @@ def test_evaluate_keeps_nothing(rng):
     [
         (
             lambda m: mr.LanguageModel(K, H, "elman"),
-            "cell: got 'elman', want one of rnn, lstm, gru",
+            "cell: got 'elman', want one of rnn, lstm, gru, or a cell, such as LSTMCell()",
         ),
         (
             lambda m: mr.LanguageModel(K, H, share=True),
