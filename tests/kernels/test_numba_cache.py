@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import re
 import sys
 from importlib import import_module
 
+import invented_cells
 import numpy as np
 import pytest
 from helpers import compile_scan
@@ -15,13 +17,14 @@ from helpers import compile_scan
 import minirnn as mr
 from minirnn import compile as command
 from minirnn.kernels import compiled as room
-from minirnn.kernels import pool
+from minirnn.kernels import pointwise, pool
 
 numba = pytest.importorskip("numba", reason="needs Numba: pip install 'minirnn[numba]'")
 
 from minirnn.kernels.compiled import (  # noqa: E402
     blocks,
     cache,
+    cells,
     compile,
     loops,
     one_step,
@@ -293,3 +296,75 @@ def test_the_command_says_what_is_missing(monkeypatch, capsys, not_failed):
         "",
         f"minirnn.compile: {room.NOT_KEPT}\nminirnn.compile: numba is missing\n",
     )
+
+
+def lines_of(cell):
+    """What was compiled of a cell, as in a process that has compiled nothing."""
+    made = cells.CompiledCell(pointwise._read_anew(cell))
+    made.addresses(4)
+    return made
+
+
+def test_a_cell_is_compiled_once_and_again_when_its_source_changes(folder):
+    class Changed(invented_cells.UGRNNCell):
+        def forward(self, P, x, state):
+            (h,), gates = super().forward(P, x, state)
+            return (2 * h,), gates
+
+    made = lines_of(invented_cells.UGRNNCell())
+    (there,) = {path.parent for path in folder.rglob("*.compiled")}
+    files = {path.name: path.stat().st_mtime_ns for path in there.iterdir()}
+    assert len(files) == 3  # forward, backward, and the lines
+    (text,) = there.glob("UGRNN-*.py")
+    assert text.read_text() == made.source
+    assert lines_of(invented_cells.UGRNNCell()).source == made.source
+    assert {path.name: path.stat().st_mtime_ns for path in there.iterdir()} == files
+    lines_of(Changed())
+    assert len(list(there.iterdir())) == 6
+    assert not list(there.glob("*.py.*")), "a file is whole, or not there"
+
+
+def test_a_cell_is_compiled_where_nothing_can_be_written(tmp_path, monkeypatch):
+    blocked = tmp_path / "a file"
+    blocked.write_bytes(b"")
+    for module in (cache, cells):
+        monkeypatch.setattr(module, "folders", lambda: [blocked / "x", blocked])
+    made = lines_of(invented_cells.UGRNNCell())
+    assert re.fullmatch(r"<UGRNN-\w{16}\.py>", made._file())
+    assert made.addresses(4) == made.addresses(4)
+
+
+@pytest.mark.parametrize("name", ["exp", "log"])
+def test_exp_and_log_are_right_to_3e_7(name):
+    function = getattr(steps, name)
+
+    @numba.njit
+    def of_all(values):
+        return np.array([function(value) for value in values])
+
+    bits = np.concatenate([np.arange(0, 0x7F800001, 65537), np.arange(0x3F000000, 0x40000000, 999)])
+    values = bits.astype(np.uint32).view(np.float32)
+    values = np.concatenate([values, -values, np.float32([np.inf, np.nan, 88.72, -87.3, 1])])
+    with np.errstate(all="ignore"):
+        right = getattr(np, name)(values.astype(np.float64))
+        found, rounded = of_all(values), right.astype(np.float32)
+        assert found.dtype == np.float32
+        assert np.array_equal(np.isnan(found), np.isnan(right))
+        huge = np.isinf(rounded)
+        assert np.array_equal(found[huge], rounded[huge])
+        fine = np.isfinite(rounded) & (np.abs(rounded) > 1e-36)
+        assert (np.abs(found[fine] - right[fine]) <= 3e-7 * np.abs(right[fine])).all()
+        tiny = np.isfinite(rounded) & ~fine
+        assert (np.abs(found[tiny] - right[tiny]) <= 1e-36).all()
+
+
+def test_the_larger_and_the_smaller_one_and_signs_are_those_of_numpy():
+    @numba.njit
+    def of_both(a, b):
+        return steps.maximum(a, b), steps.minimum(a, b), steps.sign(a), steps.sqrt(abs(a))
+
+    for number in (np.float32, np.float64):
+        for a, b in itertools.product([0.0, -1.5, 2.0, np.inf, -np.inf, np.nan], repeat=2):
+            a, b = number(a), number(b)
+            wanted = np.maximum(a, b), np.minimum(a, b), np.sign(a), np.sqrt(abs(a))
+            assert np.array_equal(of_both(a, b), wanted, equal_nan=True)

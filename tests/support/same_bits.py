@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import invented_cells
 import numpy as np
 from scans import everything
 
@@ -71,7 +72,9 @@ def main() -> int:
 if __name__ == "__main__":
     if sys.argv[1:] != ["print"]:
         sys.exit(main())
-    for cell in (cell for cell in CELLS if "numba" in available(cell, CPU)):
+    for cell in (
+        cell for cell in (*CELLS, *invented_cells.CELLS) if "numba" in available(cell, CPU)
+    ):
         for dtype in ("float32", "float64"):
             for problem in PROBLEMS:
                 for name, digest in results(cell, dtype, *problem):
