@@ -65,12 +65,13 @@ def _signatures(number: Any) -> dict[Any, Any]:
     tokens, padding = types.Array(whole, 2, "C"), types.Array(types.boolean, 2, "C")
     memory = (tokens, padding, flat, flat)
     column = types.Array(number, 2, "C", readonly=True)
-    old, new = types.Array(number, 4, "C", readonly=True), types.Array(number, 4, "C")
+    hs = types.Array(number, 3, "C", readonly=True)
+    others, new = types.Array(number, 4, "C", readonly=True), types.Array(number, 4, "C")
     told = (whole, whole, types.Array(whole, 2, "C"), integers, types.UniTuple(column, 4))
     return {
         forward: (plan, given, P, given, *memory, filled, filled),
         backward: (plan, P, *memory, given, given, filled, filled, dP),
-        step: (*told, whole, whole, column, old, new),
+        step: (*told, whole, whole, column, hs, others, new),
     }
 
 

@@ -34,17 +34,18 @@ def _add_product(out: Array, W: Array, h: Array) -> None:
 @njit(**SUMS)
 def step(
     address: int, width: int, blocks: Array, letters: Array, P: Any, layer: int, token: int, x: Array,
-    old: Array, new: Array,
+    hs: Array, others: Array, new: Array,
 ) -> None:  # fmt: skip
     """One layer: its part of the new state (states, layers, H, 1), from `token`, or x (D, 1).
 
-    A layer above the first reads what the one below has written, and x if `token` is negative. For
-    `width` and `letters` see `CompiledCell`; `blocks` has a row (u, w, bias) for each block.
+    The old state is hs (layers, H, 1) and the `others`, if there are any. A layer above the first reads
+    what the one below has written, and x if `token` is negative. For `width` and `letters` see
+    `CompiledCell`; `blocks` has a row (u, w, bias) for each block.
     """
     U, W, _, _ = P
     rows = joined(P[2], P[3])
-    states, layers, H, _ = old.shape
-    before, after = old.reshape((states, layers, H)), new.reshape((states, layers, H))
+    states, layers, H, _ = new.shape
+    h, after = hs.reshape((layers, H))[layer], new.reshape((states, layers, H))
     below = after[0, layer - 1] if layer else x.reshape(x.size)
     gates = np.zeros((max(1, width), H), U.dtype)
     if not width:
@@ -60,12 +61,12 @@ def step(
             for j in range(H):
                 a[j] += U[u * H + j, token]
         if w >= 0:
-            _add_product(a, W[w * H : (w + 1) * H], before[0, layer])
+            _add_product(a, W[w * H : (w + 1) * H], h)
     table = np.empty(width + 2 * states + len(letters), np.intp)
     for k in range(width):
         table[k] = gates[k].ctypes.data
     for s in range(states):
-        table[width + s] = before[s, layer].ctypes.data
+        table[width + s] = others[s - 1, layer].ctypes.data if s else h.ctypes.data
         table[width + states + s] = after[s, layer].ctypes.data
     for k in range(len(letters)):
         table[width + 2 * states + k] = rows[letters[k] * H :].ctypes.data

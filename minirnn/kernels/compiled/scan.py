@@ -194,10 +194,11 @@ class NumbaScan(Scan):
         if isinstance(x, OneHotColumns):
             token, column = int(x.tokens[0]), state[0][0]  # which is not read
         told = own.addresses(dtype.itemsize)[0], own.width, own.blocks, own.letters
-        column, old = np.ascontiguousarray(column), np.ascontiguousarray(_whole(state))
+        column, h = np.ascontiguousarray(column), np.ascontiguousarray(state[0])
+        others = np.ascontiguousarray(_whole(state[1:] or state))  # (without h: not to copy one)
         new = np.empty(shape, dtype)
         for k, P in enumerate(layers):
-            arguments = *told, own.arrays(P), k, token, column, old, new
+            arguments = *told, own.arrays(P), k, token, column, h, others, new
             try:
                 one_step.step(*arguments)
             except TypeError:
