@@ -34,6 +34,9 @@ class Task:
                 self.error = error
             finally:
                 self._over.set()
+                del (
+                    self._call
+                )  # with its arrays: where all threads are busy, the queue has it for long
 
     def wait(self, taker: object) -> None:
         """Wait until it is over if another has taken it; if none has, nobody will."""

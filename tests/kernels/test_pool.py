@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from minirnn.cells import CELLS
 from minirnn.kernels import choice, pool
 from minirnn.kernels.pool import parallel, shares, thread_count
 from minirnn.kernels.threaded import LEAST, ThreadedSaved
-from minirnn.kernels.workers import Workers
+from minirnn.kernels.workers import Task, Workers
 from minirnn.layers import linear
 from minirnn.optim import optimizer as shared
 
@@ -270,6 +271,14 @@ def test_shares_are_everything_once_and_none_too_small(size, least):
     assert len(found) == max(1, min(4, size // least))
     assert max(sizes) - min(sizes) <= 1
     assert len(found) == 1 or min(sizes) >= least
+
+
+def test_a_task_that_is_over_keeps_nothing_that_it_was_called_with():
+    array = np.zeros(3)
+    here, task = weakref.ref(array), Task(np.sum, array)
+    del array
+    assert task.result() == 0
+    assert here() is None
 
 
 def test_one_cannot_be_in_another(rng):
