@@ -152,7 +152,7 @@ class RenamedCell(cells.RNNCell):
 class BareCell:
     """Two states and nothing else: no gates, no biases."""
 
-    name, gates, states = "bare", (), ("h", "c")
+    name, gates, states = "bare,\nin two lines", (), ("h", "c")
 
     def shapes(self, D, H):
         return {"U": (2 * H, D), "W": (2 * H, H)}
@@ -176,13 +176,19 @@ class IndRNNCell:
         return {"U": (H, D), "v": (H, 1), "b": (H, 1)}
 
     def forward(self, P, x, state):
-        return (tanh(P["U"] @ x + P["v"] * state[0] + P["b"]),), {}
+        own = P["v"] * state[0]
+        u = P["U"] @ x + own + P["b"]  # names that the kernels have, too
+        after = tanh(u)
+        return (after,), {}
 
     def backward(self, P, x, state, new, gates, dnew):
-        da = dnew[0] * (1 - new[0] * new[0])
-        sums = {"v": da * state[0], "b": da}
-        dP = {name: each.sum(axis=1, keepdims=True) for name, each in sums.items()}
-        return P["U"].T @ da, (P["v"] * da,), {"U": da @ x.T, **dP}
+        gate = new[0] * new[0]
+        d = 1 - gate
+        row = dnew[0] * d
+        w = row * state[0]
+        past = P["v"] * row
+        dP = {"v": w.sum(axis=1, keepdims=True), "b": row.sum(axis=1, keepdims=True)}
+        return P["U"].T @ row, (past,), {"U": row @ x.T, **dP}
 
 
 @no_compiler

@@ -63,7 +63,7 @@ class CompiledCell:
         )
         forward = dict(zip(blocks, first, strict=False)) | kept
         lines = [
-            f"# What {step.name} computes between its products, printed from its class.",
+            f"# {' '.join(step.name.split())}, between its products: printed from its class.",
             *_source("forward", texts[0], forward, kept, count),
             *_source("backward", texts[1], kept, made, count + len(d) + len(biases)),
         ]
