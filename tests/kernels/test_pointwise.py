@@ -172,3 +172,31 @@ def test_models_of_texts_take_any_cell(cell, rng):
         scores, *_, cache = net.forward(*given)
         net.backward(cache, np.ones_like(scores))
         assert all(np.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_conditions_bind_as_in_the_class():
+    def mixed(P, x, h, a):
+        larger = np.where(a > 0, a, h) > h
+        return np.where(~(larger & (a != 0) | (h < 0)), a, h) * (a >= h)
+
+    assert max(errors_of(Odd(mixed), "float64").values()) <= 1e-12
+
+
+class Doubled(mr.RNNCell):
+    """An RNN whose step back multiplies a transpose by other rows than the gradient's."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.doubled = name
+
+    def backward(self, P, x, *others):
+        dx, (dh,), dP = super().backward(P, x, *others)
+        da = others[3][0] * self.act.df(others[1][0])
+        dx = P["U"].T @ (da * 2) if self.doubled == "U" else dx
+        return dx, (P["W"].T @ (da * 2) if self.doubled == "W" else dh,), dP
+
+
+@pytest.mark.parametrize("name", ["U", "W"])
+def test_a_gradient_that_is_not_of_one_product_is_refused(name):
+    with pytest.raises(NotPointwise, match=f"does not multiply {name}.T by the rows of"):
+        read(Doubled(name))
