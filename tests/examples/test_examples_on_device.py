@@ -59,6 +59,7 @@ def output(example, monkeypatch, capsys, tmp_path):
     return run
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", RUNS)
 def test_an_example_says_on_a_device_what_it_says_on_the_host(name, output, stand_in):
     host, device = output(name, "cpu"), output(name, "cuda:1")

@@ -159,6 +159,7 @@ def test_gradcheck_of_two_steps_and_one_gate_misses_a_cell_state_that_is_not_han
     }
 
 
+@pytest.mark.exhaustive
 def test_training_hides_a_dropped_dc_and_shows_a_lost_gradient(example):
     bug_museum = example("bug_museum")
     exhibits = [EXHIBITS[name] for name in ("dropped_dc", "never_stored", "averaged")]

@@ -484,7 +484,7 @@ def write_csv(path, close, days=True):
     path.write_text("\n".join(lines))
 
 
-@pytest.mark.parametrize("days", [True, False])
+@pytest.mark.parametrize("days", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_skill_is_found_where_there_is_some(days, rng, tmp_path):
     """Prices that come back to 100 each day: persistence has √2 times the error of their mean."""
     write_csv(tmp_path / "back.csv", 100 + rng.normal(size=500).round(3), days)

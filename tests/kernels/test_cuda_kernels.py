@@ -31,7 +31,10 @@ any_cell = pytest.mark.parametrize(
     "cell", [*CELLS, *invented_cells.CELLS], ids=lambda cell: cell.name
 )
 
-each_dtype = pytest.mark.parametrize(("dtype", "tol"), [("float64", 1e-12), ("float32", 1e-5)])
+each_dtype = pytest.mark.parametrize(
+    ("dtype", "tol"),
+    [("float64", 1e-12), pytest.param("float32", 1e-5, marks=pytest.mark.exhaustive)],
+)
 
 no_compiler = pytest.mark.skipif(cuda_on_host.COMPILER is None, reason="needs g++")
 on_device = [*NEEDS_DEVICE, pytest.mark.kernel("fused")]

@@ -33,7 +33,7 @@ def states_of(model, rng):
 
 @each_form
 @each_cell
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.exhaustive), 0.4])
 def test_its_gradient_is_the_derivative(rng, form, cell, dropout):
     model = make(form, cell, dropout)
     state = states_of(model, rng)

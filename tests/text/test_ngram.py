@@ -111,7 +111,7 @@ def test_every_token_is_as_likely_as_plain_dictionaries_say(text, order, seed):
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5, 6, 8])
-@pytest.mark.parametrize(("V", "size"), [(12, 400), (60, 3000), (3000, 2000)], ids=str)
+@pytest.mark.parametrize(("V", "size"), [(12, 400), (3000, 2000)], ids=str)
 def test_discounts_and_values_on_longer_texts(order, V, size):
     ids = some_text(V, size, seed=order)
     train, test = ids[: size * 3 // 4], ids[size * 3 // 4 :]
