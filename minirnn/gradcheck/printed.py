@@ -10,7 +10,7 @@ from ..backend import Array
 from ..cells import Cell
 from ..kernels.languages import PYTHON, Text
 from ..kernels.pointwise import read
-from ..kernels.symbols import FUNCTIONS, Key
+from ..kernels.terms import FUNCTIONS, Key
 
 SIZES = 3, 5, 7  # D inputs, H units, N sequences
 BARS = {"float64": 1e-12, "float32": 1e-4}  # of the errors below

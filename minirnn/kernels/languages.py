@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
-from .symbols import FUNCTIONS, Key, Term
+from .terms import FUNCTIONS, Key, Term
 
 
 class Language(NamedTuple):
@@ -34,7 +34,7 @@ PYTHON = Language(
     line="{} = {}",
     number="F({})",
     choice="{1} if {0} else {2}",
-    negation="not {}",
+    negation="(not {})",  # which binds less than all else there
     functions={"absolute": "abs"},
     fma="fma({}, {}, {})",
     reserved=frozenset({*keyword.kwlist, *LOOP_WORDS.split()}),

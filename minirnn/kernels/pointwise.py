@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
-from ..cells import Cell
+from ..cells import CELLS, Cell, GRUResetBeforeCell
 from .languages import PYTHON, Language, Text, printed, within
-from .symbols import Back, Key, Matrix, Noted, NotPointwise, Reading, Rows, Term
+from .symbols import Back, Matrix, Noted, Reading, Rows
+from .terms import Key, NotPointwise, Term
 
 
 class Block(NamedTuple):
@@ -51,7 +52,10 @@ class Step:
         return printed(getattr(self, direction), language)
 
 
-_read: dict[Any, Step | NotPointwise] = {}  # by class and attributes
+OWN = {
+    type(cell) for cell in CELLS if type(cell) is not GRUResetBeforeCell
+}  # those that can be read
+_read: dict[Any, Step] = {}  # by class and attributes
 
 
 def read(cell: Cell) -> Step:
@@ -60,21 +64,12 @@ def read(cell: Cell) -> Step:
     Raises:
         NotPointwise: that is not all it does.
     """
-    try:
-        key = type(cell), *sorted(vars(cell).items())
-        found = _read.get(key)
-    except TypeError:  # of what cannot be hashed
-        key, found = None, None
-    if found is None:
-        try:
-            found = _read_anew(cell)
-        except NotPointwise as reason:
-            found = reason
-    if key:
-        _read[key] = found
-    if isinstance(found, NotPointwise):
-        raise NotPointwise(*found.args)
-    return found
+    if type(cell) not in OWN:  # whose methods, and what they read, may be others than last time
+        return _read_anew(cell)
+    key = type(cell), *sorted(vars(cell).items())
+    if key not in _read:
+        _read[key] = _read_anew(cell)
+    return _read[key]
 
 
 def why_not_printed(cell: Cell) -> str:

@@ -9,49 +9,14 @@ what becomes of them.
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-Key: TypeAlias = tuple[Any, ...]  # what a letter stands for: ("state", "c"), ("parameter", "b", 2)
+from .terms import CONDITIONS, LOGIC, OPERATIONS, Key, NotPointwise, Term
 
-CONDITIONS = {
-    "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==",
-    "not_equal": "!=", "logical_and": "&", "bitwise_and": "&", "logical_or": "|", "bitwise_or": "|",
-    "logical_not": "~", "invert": "~",
-}  # fmt: skip
-SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "negative": "neg"}
-FUNCTIONS = ("exp", "log", "tanh", "sqrt", "absolute", "sign", "maximum", "minimum")
-OPERATIONS = CONDITIONS | SIGNS | {name: name for name in FUNCTIONS}
-LOGIC = "&|~"
 POWERS = range(1, 9)
-
-
-class NotPointwise(Exception):
-    """A cell does what cannot be written down for one unit of one sequence: "has the product …"."""
-
-
-class Term:
-    """One number: `of` are the terms of an operation, the key and the unit of a letter, or a value.
-
-    `place` is where it stands among the terms of its reading, and `name` what the cell calls it.
-    """
-
-    __slots__ = ("name", "of", "op", "place")
-
-    def __init__(self, op: str, of: Key, place: int) -> None:
-        self.op, self.of, self.place, self.name = op, of, place, ""
-
-    @property
-    def parts(self) -> Key:
-        """The terms that it is made of."""
-        return () if self.op in ("letter", "number") else self.of
-
-    @property
-    def is_condition(self) -> bool:
-        """Whether it is true or false."""
-        return self.op in CONDITIONS.values()
 
 
 class Reading:
@@ -70,6 +35,8 @@ class Reading:
             if first and not of[0].is_condition:
                 of = (self.term("!=", of[0], self.number(0)), *of[1:])
             of = of[:first] + tuple(map(self.as_number, of[first:]))
+        elif op in LOGIC:
+            of = tuple(t if t.is_condition else self.term("!=", t, self.number(0)) for t in of)
         return self._known.setdefault((op, *of), Term(op, of, len(self._known)))
 
     def as_number(self, term: Term) -> Term:
@@ -110,10 +77,21 @@ class Reading:
 
     def each(self, op: str, *of: Any) -> Rows:
         """The same operation on each row."""
+        if op not in CONDITIONS.values() and all(map(is_condition, of[op == "where" :])):
+            raise NotPointwise(
+                "computes with conditions alone, which NumPy does not count as 1 and 0"
+            )
         height = max(len(value) for value in of if isinstance(value, Rows))
         columns = max(value.shape[1] for value in of if isinstance(value, Rows))
         rows = zip(*(self.rows_of(value, height) for value in of), strict=True)
         return Rows(self, [self.term(op, *terms) for terms in rows], columns)
+
+
+def is_condition(value: Any) -> bool:
+    """Whether NumPy has truth values there."""
+    if isinstance(value, Rows):
+        return all(term.is_condition for term in value.terms)
+    return np.asarray(value).dtype == bool
 
 
 def called(value: Any) -> str:
@@ -158,7 +136,7 @@ class Symbol(NDArrayOperatorsMixin):
             return stacked(*of[0])
         if function is np.where and len(of) == 3:
             return self.reading.each("where", *of)
-        if function in (np.zeros_like, np.ones_like):
+        if function in (np.zeros_like, np.ones_like) and not is_condition(of[0]):
             value = self.reading.number(function is np.ones_like)
             return Rows(self.reading, [value] * len(of[0]), of[0].shape[1])
         raise NotPointwise(f"calls np.{function.__name__}")

@@ -21,6 +21,8 @@ def try_cell(cell: Cell, H: int, dtype: Any) -> None:
     """
     if type(cell) in KNOWN:
         return
+    if len({*cell.states}) < len(cell.states):
+        raise ValueError(f"{cell.name}.states: got {cell.states}, want a name for each")
     shapes = cell.shapes(1, H)
     if "U" not in shapes:
         got = ", ".join(shapes)
@@ -32,8 +34,14 @@ def try_cell(cell: Cell, H: int, dtype: Any) -> None:
         _refuse(cell, "forward: ", state, new)
         if not hasattr(cell, "backward"):
             return
-        _, dstate, dP = cell.backward(P, x, state, new, gates, state)
+        for array in (*new, *gates.values()):
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+        dx, dstate, dP = cell.backward(P, x, state, new, gates, state)
     _refuse(cell, "backward: d", state, dstate)
+    if getattr(dx, "shape", None) != x.shape:
+        found = getattr(dx, "shape", type(dx).__name__)
+        raise ValueError(f"{cell.name}.backward: dx is {found}, want {x.shape}")
     for name in {**P, **dP}:
         if name not in P or name not in dP or dP[name].shape != shapes[name]:
             found = dP[name].shape if name in dP else "missing"

@@ -10,12 +10,12 @@ import pytest
 
 import minirnn as mr
 from minirnn import cells
-from minirnn.backend import sigmoid
+from minirnn.backend import sigmoid, tanh
 from minirnn.gradcheck.printed import BARS, errors_of
 from minirnn.gradcheck.proof import Case
 from minirnn.kernels.languages import CUDA, PYTHON
 from minirnn.kernels.pointwise import Block, read
-from minirnn.kernels.symbols import NotPointwise
+from minirnn.kernels.terms import NotPointwise
 
 OURS = [cell for cell in cells.CELLS if cell.name != "GRU(reset_after=False)"]
 each_cell = pytest.mark.parametrize(
@@ -138,6 +138,10 @@ class Odd(mr.RNNCell):
         (lambda P, x, h, a: a * np.inf, "", "computes with the constant inf"),
         (lambda P, x, h, a: a * np.arange(3.0), "", "computes with a ndarray"),
         (lambda P, x, h, a: a * "2", "", "computes with a str"),
+        (lambda P, x, h, a: ((a > 0) + (h > 0)) * h, "", "computes with conditions alone"),
+        (lambda P, x, h, a: np.where(a > 0, h > 0, True) + (h > 0), "", "conditions alone"),
+        (lambda P, x, h, a: np.exp(a > 0) * h, "", "conditions alone"),
+        (lambda P, x, h, a: np.ones_like(a > 0) + a, "", "calls np.ones_like"),
         (lambda P, x, h, a: np.tanh(a, out=a), "", "has an option of np.tanh, as to change"),
         (lambda P, x, h, a: a.__iadd__(h), "", "has an option of np.add"),
         (lambda P, x, h, a: a.__setitem__(0, 1), "", "^changes an array in place"),
@@ -180,6 +184,66 @@ def test_conditions_bind_as_in_the_class():
         return np.where(~(larger & (a != 0) | (h < 0)), a, h) * (a >= h)
 
     assert max(errors_of(Odd(mixed), "float64").values()) <= 1e-12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda P, x, h, a: np.where(~(a > 0) & (h > 0), a, h),
+        lambda P, x, h, a: (np.logical_not(a > 0) | (h > 0)) * h,
+        lambda P, x, h, a: ((h > 0) & ~(a > 0)) * a,
+        lambda P, x, h, a: ((a > 0) >= ~(h > 0)) * a,
+        lambda P, x, h, a: np.logical_and(a, h) * h,
+        lambda P, x, h, a: ((a > 0).astype(a.dtype) + (h > 0)) * h,
+    ],
+)
+def test_conditions_are_compiled_as_in_the_class(change, rng):
+    pytest.importorskip("numba")
+    x, cell = rng.normal(size=(6, 3, 2)), Backwards(change)
+    nets = [mr.Recurrent(cell, 3, 4, dtype="float64", rng=0, scan=s) for s in ("generic", "numba")]
+    plain, compiled = (net.forward(x)[0] for net in nets)
+    assert np.abs(plain - compiled).max() <= 1e-12
+
+
+def test_a_cell_whose_method_or_constant_changed_is_read_anew(rng, monkeypatch):
+    pytest.importorskip("numba")
+    x = rng.normal(size=(6, 3, 2))
+    cell = Backwards(lambda P, x, h, a: tanh(a) * Backwards.factor)
+    for factor in (1.0, 0.5):
+        monkeypatch.setattr(Backwards, "factor", factor)
+        nets = [
+            mr.Recurrent(cell, 3, 4, dtype="float64", rng=0, scan=s) for s in ("generic", "numba")
+        ]
+        plain, compiled = (net.forward(x)[0] for net in nets)
+        assert np.abs(plain - compiled).max() <= 1e-12
+
+
+def test_a_cell_that_cannot_be_compiled_leaves_all_others_compiled(monkeypatch):
+    CompiledCell = pytest.importorskip(
+        "minirnn.kernels.compiled.cells", exc_type=ImportError
+    ).CompiledCell
+    monkeypatch.setattr(CompiledCell, "addresses", fail_for_a_user_s_cell(CompiledCell.addresses))
+    odd = mr.explain(mr.Recurrent(Backwards(lambda P, x, h, a: tanh(a) * 0.25), 3, 4))
+    assert "RNN(tanh) cannot be compiled: TypeError: no" in odd
+    assert "numba scan: the fastest" in mr.explain(mr.RNN(3, 4))
+
+
+def fail_for_a_user_s_cell(addresses):
+    def fails(self, itemsize):
+        if "0.25" in self.source:
+            raise TypeError("no\nmore")
+        return addresses(self, itemsize)
+
+    return fails
+
+
+class Backwards(Odd):
+    """One with a step back, which is not its gradient."""
+
+    factor = 1.0
+
+    def backward(self, P, x, state, new, gates, dnew):
+        return mr.RNNCell().backward(P, x, state, new, {"h": new[0]}, dnew)
 
 
 class Doubled(mr.RNNCell):

@@ -52,6 +52,28 @@ def test_a_step_back_has_to_give_a_state():
         network(BackwardGives())
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [(lambda dx: None, "NoneType"), (lambda dx: 0.0, "float"), (lambda dx: dx[:, :1], r"\(1, 1\)")],
+)
+def test_a_step_back_has_to_give_a_gradient_of_x(change, found):
+    class Cell(mr.RNNCell):
+        def backward(self, *arguments):
+            dx, *others = super().backward(*arguments)
+            return change(dx), *others
+
+    with pytest.raises(ValueError, match=rf"backward: dx is {found}, want \(1, 2\)"):
+        network(Cell())
+
+
+def test_states_have_names_of_their_own():
+    class Cell(mr.LSTMCell):
+        states = ("h", "h")
+
+    with pytest.raises(ValueError, match=r"states: got \('h', 'h'\), want a name for each"):
+        network(Cell())
+
+
 class InPlace(mr.LSTMCell):
     """An LSTM that adds the second term of dc to its argument."""
 
@@ -61,8 +83,17 @@ class InPlace(mr.LSTMCell):
 
 
 def test_a_cell_cannot_write_to_what_belongs_to_its_caller():
-    with pytest.raises(ValueError, match="read-only"):
-        network(InPlace())
+    for cell in (InPlace(), InGates()):
+        with pytest.raises(ValueError, match="read-only"):
+            network(cell)
+
+
+class InGates(mr.LSTMCell):
+    """An LSTM that writes to what forward kept."""
+
+    def backward(self, P, x, state, new, gates, dnew):
+        gates["f"][...] = 1
+        return super().backward(P, x, state, new, gates, dnew)
 
 
 class Renamed(mr.RNNCell):

@@ -24,8 +24,12 @@ def why_not_compiled() -> str:
 def compiling_failed(error: Exception) -> None:
     """Have `why_not_compiled` say so from here on."""
     global _compiling_failed
+    _compiling_failed = f"it cannot be compiled here: {_in_a_line(error)}"
+
+
+def _in_a_line(error: Exception) -> str:
     first, *_ = str(error).strip().splitlines() or [""]
-    _compiling_failed = f"it cannot be compiled here: {type(error).__name__}: {first}"
+    return f"{type(error).__name__}: {first}"
 
 
 _compiling_failed = ""
@@ -51,7 +55,12 @@ def compile_ahead(dtype: Any, *cells: Cell) -> str:
         try:
             from .compile import compile_for  # Numba takes a while to import
 
-            compile_for(np.dtype(dtype), *map(read, cells))
+            compile_for(np.dtype(dtype))
         except Exception as error:  # whatever a compiler may fail for
             compiling_failed(error)
+    for cell in () if why_not_compiled() else cells:
+        try:
+            compile_for(np.dtype(dtype), read(cell))
+        except Exception as error:  # with this cell alone
+            return f"{cell.name} cannot be compiled: {_in_a_line(error)}"
     return why_not_compiled()

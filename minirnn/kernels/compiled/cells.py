@@ -17,7 +17,7 @@ from ...backend import Array
 from ...cells import Arrays
 from ..languages import PYTHON, Text
 from ..pointwise import Step
-from ..symbols import Key
+from ..terms import Key
 from . import runs, steps
 from .cache import Kept, folders, written
 

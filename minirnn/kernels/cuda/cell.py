@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...cells import Cell
 from ..languages import CUDA, Text
 from ..pointwise import Step, read
-from ..symbols import Key
+from ..terms import Key
 
 ARRAYS = ("u", "w", "own", "state", "after", "gate", "d", "row", "dw", "past")  # of the text
 LANGUAGE = CUDA._replace(reserved=CUDA.reserved | {*ARRAYS})
