@@ -60,6 +60,8 @@ def alterations(root: Path, elsewhere: Callable[[str], bool]) -> Iterator[Altera
     for path in sorted((root / "minirnn").rglob("*.py")):
         name = ".".join(path.relative_to(root / "minirnn").with_suffix("").parts)
         name = name.removesuffix(".__init__")
+        if path.parent.name == "__pycache__":  # of a cell, printed
+            continue
         if not OF_DEVICES.fullmatch(name) and not COMPILED.search(path.read_text("utf-8")):
             files.append((str(path.relative_to(root)), name, path.read_bytes()))
     trees = [(path, name, ast.parse(source)) for path, name, source in files]
