@@ -17,6 +17,7 @@ import numpy as np
 from .. import checks
 from ..backend import Array, array_module, on_its_device, to_host
 from ..checks import saved
+from ..kernels.in_place.memory import keep_freed_memory
 from ..kernels.pool import parallel, shares
 from ..layer import Layer
 from ..parameter import Parameter, check_names, check_parameters
@@ -91,6 +92,8 @@ class Optimizer:
             self._state = {slot: zeros(size, self.dtype) for slot in self.slots}
             # Each thread uses one block of this; what is never touched takes no memory
             self._work = zeros(size, self.dtype) if self.backend.xp is np else None
+        if self.backend.xp is np:
+            keep_freed_memory()  # each step of training frees what the next one takes
         self._parts_as_of, self._kept_parts, self._gradients = -1, list[Part](), list[Array]()
 
     def __repr__(self) -> str:
