@@ -8,7 +8,7 @@ from altered import altered
 
 import minirnn as mr
 from minirnn.cells import LSTMCell
-from minirnn.gradcheck.diagnose import Sizes, diagnose
+from minirnn.gradcheck.diagnose import Sizes, _close, diagnose
 from minirnn.gradcheck.differences import sizes
 from minirnn.gradcheck.equations import wrong_equation
 
@@ -97,6 +97,12 @@ def test_a_cell_whose_source_cannot_be_altered_is_judged_by_what_it_returns():
             return 2 * dx, dstate, dP
 
     assert "what it returns for x is wrong" in wrong_equation(Cell())
+
+
+@pytest.mark.parametrize(("largest", "close"), [(1.0, True), (1e-3, False)])
+def test_tiny_elements_are_close_by_the_size_of_the_largest(largest, close):
+    want = np.array([largest, 1e-12])
+    assert _close(want + np.array([0, 5e-9]), want) == close
 
 
 def test_an_element_is_moved_by_its_own_size_or_the_usual_one_where_it_is_about_0():
