@@ -30,7 +30,6 @@ import numpy as np
 from minirnn import plot
 from minirnn.backend import get_backend
 from minirnn.checkpoint.whole_file import written
-from minirnn.kernels.in_place.memory import keep_freed_memory
 from minirnn.printing import print_plainly
 from minirnn.recurrent import by_name
 
@@ -62,7 +61,6 @@ def run(main: Callable[[], object]) -> None:
         main: of the program.
     """
     print_plainly(line_buffering=True)
-    keep_freed_memory()  # which is worth a little speed
     try:
         main()
     except KeyboardInterrupt:

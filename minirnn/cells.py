@@ -265,3 +265,4 @@ CELLS: tuple[Cell, ...] = (
     GRUCell(),
     GRUResetBeforeCell(),
 )
+KNOWN = {type(cell) for cell in CELLS}

@@ -9,6 +9,7 @@ from .backend import CPU
 from .cells import CELLS
 from .kernels.choice import available
 from .kernels.compiled import NOT_KEPT, compile_ahead
+from .kernels.pointwise import read
 
 
 def main() -> int:
@@ -25,9 +26,9 @@ def main() -> int:
         default=["float32"],
         help="what to compute in (default: float32)",
     )
-    cells = [cell for cell in CELLS if "numba" in available(cell, CPU)]
+    steps = [read(cell) for cell in CELLS if "numba" in available(cell, CPU)]
     for dtype in parser.parse_args().dtype:
-        obstacle = compile_ahead(dtype, *cells)
+        obstacle = compile_ahead(dtype, *steps)
         if not obstacle:
             from .kernels.compiled.compile import kept_in
 

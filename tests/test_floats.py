@@ -101,10 +101,8 @@ def test_what_is_not_finite_goes_where_the_equations_take_it(cell, scan, value, 
             wanted, found = both
             for result in wanted:
                 here, there = np.isfinite(found[result]), np.isfinite(wanted[result])
-                if (
-                    lengths and scan == "numba"
-                ):  # which has no 0 times infinity in such steps at all
-                    there = here | there
+                if lengths and scan == "numba":  # which has no 0 times infinity in such steps
+                    there |= here
                 assert np.array_equal(here, there), f"{name}{list(place)}, {result}"
             array[place] = kept
 

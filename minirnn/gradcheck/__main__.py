@@ -11,8 +11,9 @@ from typing import NoReturn
 from ..backend import get_backend
 from ..cells import CELLS, Cell
 from ..kernels.choice import SCANS, available, choose
-from ..kernels.pointwise import why_not_printed
+from ..kernels.terms import NotPointwise
 from ..printing import print_plainly
+from ..recurrent.trial import try_cell
 from .printed import BARS, errors_of
 from .proof import Case, arrangements
 
@@ -37,7 +38,8 @@ def main() -> int:
     parser.add_argument(
         "--cell",
         default="",
-        help=f"only cells called so: {', '.join(CELL_NAMES)}; or one of your own, as module:class",
+        help=f"only cells called so: {', '.join(CELL_NAMES)}; "
+        "or one of your own, as module:class or module:object",
     )
     parser.add_argument("--scan", choices=SCANS[1:], help="only this scan")
     parser.add_argument("--seed", type=int, default=0, help="of the random values")
@@ -86,10 +88,11 @@ def main() -> int:
             print("".join(shown).rstrip(), flush=True)
     print()
     for cell in chosen:
-        if why := why_not_printed(cell):
-            print(f"{why}: it runs as it stands")
+        try:
+            found = {dtype: errors_of(cell, dtype, options.seed) for dtype in BARS}
+        except NotPointwise as reason:
+            print(f"{cell.name} {reason}: it runs as it stands")
             continue
-        found = {dtype: errors_of(cell, dtype, options.seed) for dtype in BARS}
         said = ", ".join(f"{max(of.values()):.0e} in {dtype}" for dtype, of in found.items())
         print(f"what is compiled of {cell.name} differs from its class by {said}")
         for dtype, of in found.items():
@@ -114,7 +117,11 @@ def _chosen(name: str) -> list[Cell]:
     module, colon, attribute = name.partition(":")
     if colon:
         found = getattr(import_module(module), attribute)
-        return [found() if isinstance(found, type) else found]
+        cell: Cell = found() if isinstance(found, type) else found
+        if not hasattr(cell, "shapes"):
+            raise ValueError(f"got {name!r}, want a cell's class, or an object of one")
+        try_cell(cell, 2, "float64")
+        return [cell]
     chosen = [cell for cell in CELLS if cell.name.lower().startswith(name.lower())]
     if not chosen:
         wanted = f"{', '.join(CELL_NAMES)}, or module:class"

@@ -6,7 +6,9 @@ The choice is made here, openly: `choose` gives the scan and the reason, and `mi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,8 @@ from .in_place.one_step import gru_reset_before_step, gru_step, lstm_step, rnn_s
 from .in_place.scan import NumpyScan, OneStep, Steps
 from .in_place.steps import LSTMSteps, RNNSteps
 from .in_precision import InPrecision
-from .pointwise import why_not_printed
+from .pointwise import Step, read
+from .terms import NotPointwise
 from .threaded import ThreadedScan
 
 IN_PLACE: dict[type, tuple[Callable[[Any], Steps], OneStep]] = {
@@ -36,7 +39,8 @@ IN_PLACE: dict[type, tuple[Callable[[Any], Steps], OneStep]] = {
 }
 
 
-class Wanted(NamedTuple):
+@dataclass(frozen=True)
+class Wanted:
     """What is to be run, and where."""
 
     cell: Cell
@@ -44,6 +48,30 @@ class Wanted(NamedTuple):
     dtype: Any = np.float32
     H: int = 1
     precision: str | None = None
+
+    @cached_property
+    def _reading(self) -> Step | NotPointwise:  # once for all kinds, as it takes some milliseconds
+        try:
+            return read(self.cell)
+        except NotPointwise as reason:
+            return reason
+
+    @property
+    def step(self) -> Step:
+        """What the cell computes for one unit.
+
+        Raises:
+            NotPointwise: it cannot be read.
+        """
+        if isinstance(self._reading, NotPointwise):
+            raise self._reading
+        return self._reading
+
+    @property
+    def why_not_printed(self) -> str:
+        """Why it cannot be, in one sentence; empty if it can."""
+        reason = self._reading
+        return f"{self.cell.name} {reason}" if isinstance(reason, NotPointwise) else ""
 
 
 class Kind:
@@ -103,7 +131,7 @@ class Compiled(InPlace):
 
     def obstacle(self, wanted: Wanted) -> str:
         """A cell that cannot be printed, or nothing to compile it with."""
-        return why_not_printed(wanted.cell) or why_not_compiled()
+        return wanted.why_not_printed or why_not_compiled()
 
     def doubt(self, wanted: Wanted) -> str:
         """Double precision, in which the steps in place are as fast, if there are any."""
@@ -112,7 +140,7 @@ class Compiled(InPlace):
 
     def prepare(self, wanted: Wanted) -> str:
         """Compile it."""
-        return compile_ahead(wanted.dtype, wanted.cell)
+        return compile_ahead(wanted.dtype, wanted.step)
 
     def praise(self, wanted: Wanted) -> str:
         """Its speed, and that it will be compiled again if it will."""
@@ -125,7 +153,7 @@ class Compiled(InPlace):
         from .compiled.scan import NumbaScan
 
         other = GenericScan() if super().obstacle(wanted) else super().make(wanted)
-        return NumbaScan(wanted.cell, other)
+        return NumbaScan(wanted.step, other)
 
 
 class Fused(Kind):
@@ -135,7 +163,7 @@ class Fused(Kind):
 
     def obstacle(self, wanted: Wanted) -> str:
         """A cell that no kernels can be made of."""
-        return why_not_printed(wanted.cell)
+        return wanted.why_not_printed
 
     def doubt(self, wanted: Wanted) -> str:
         """That its kernels, as they are, have not been tested on a device."""
@@ -167,9 +195,9 @@ class Persistent(Fused):
 
     def obstacle(self, wanted: Wanted) -> str:
         """A cell that no kernels can be made of, or a W that does not fit."""
-        cell, backend, dtype, H, _ = wanted
+        limits = device_limits(wanted.backend.device)
         cannot = super().obstacle(wanted)
-        return cannot or too_large(cell, H, dtype, device_limits(backend.device))
+        return cannot or too_large(wanted.cell, wanted.H, wanted.dtype, limits)
 
     def make(self, wanted: Wanted) -> Scan:
         """CuPy compiles the kernels when they first run."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
-from ..cells import CELLS, Cell, GRUResetBeforeCell
+from ..cells import KNOWN, Cell
 from .languages import PYTHON, Language, Text, printed, within
 from .symbols import Back, Matrix, Noted, Reading, Rows
 from .terms import Key, NotPointwise, Term
@@ -52,10 +52,8 @@ class Step:
         return printed(getattr(self, direction), language)
 
 
-OWN = {
-    type(cell) for cell in CELLS if type(cell) is not GRUResetBeforeCell
-}  # those that can be read
-_read: dict[Any, Step] = {}  # by class and attributes
+_own: dict[Any, Step] = {}  # of the package's cells, by class and attributes
+_same: dict[str, Step] = {}  # by what they say: one for all readings that say the same
 
 
 def read(cell: Cell) -> Step:
@@ -64,21 +62,12 @@ def read(cell: Cell) -> Step:
     Raises:
         NotPointwise: that is not all it does.
     """
-    if type(cell) not in OWN:  # whose methods, and what they read, may be others than last time
+    if type(cell) not in KNOWN:  # whose methods, and what they read, may be others than last time
         return _read_anew(cell)
     key = type(cell), *sorted(vars(cell).items())
-    if key not in _read:
-        _read[key] = _read_anew(cell)
-    return _read[key]
-
-
-def why_not_printed(cell: Cell) -> str:
-    """What keeps a cell from being read, in one sentence; empty if nothing does."""
-    try:
-        read(cell)
-    except NotPointwise as reason:
-        return f"{cell.name} {reason}"
-    return ""
+    if key not in _own:
+        _own[key] = _read_anew(cell)
+    return _own[key]
 
 
 def _read_anew(cell: Cell) -> Step:
@@ -89,7 +78,9 @@ def _read_anew(cell: Cell) -> Step:
     for direction in ("forward", "backward"):
         if any(first.text(direction, PYTHON) != step.text(direction, PYTHON) for step in others):
             raise NotPointwise(f"computes with a shape or a dtype in its {direction}")
-    return first
+    texts = [first.text(direction, PYTHON) for direction in ("forward", "backward")]
+    said = repr((first.name, first.parameters, first.blocks, first.seen, texts))
+    return _same.setdefault(said, first)
 
 
 def _steps(cell: Cell, D: int, H: int, N: int, dtype: str) -> Iterator[Step]:

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from devices import Place, grads, leaves, same
+from helpers import optimizers
 
 import minirnn as mr
 from minirnn import data
@@ -26,15 +27,7 @@ def test_losses(shape, weights, device):
     same(work, device)
 
 
-OPTIMIZERS = {
-    "SGD": mr.SGD,
-    "momentum": lambda p, lr: mr.SGD(p, lr, 0.9),
-    "Nesterov": lambda p, lr: mr.SGD(p, lr, 0.9, nesterov=True),
-    "RMSprop": mr.RMSprop,
-    "Adagrad": mr.Adagrad,
-    "Adam": mr.Adam,
-    "AdamW": mr.AdamW,
-}
+OPTIMIZERS = optimizers(mr)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

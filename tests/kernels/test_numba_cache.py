@@ -264,7 +264,7 @@ def test_a_numba_that_does_not_compile_is_done_without(monkeypatch):
 def test_compiling_is_announced_once(capsys):
     compile._say.__wrapped__()
     line = capsys.readouterr().err
-    assert re.fullmatch("minirnn: compiling .* about 20 s; `python -m minirnn.compile` .*\n", line)
+    assert re.fullmatch("minirnn: compiling .* about 25 s; `python -m minirnn.compile` .*\n", line)
 
 
 @pytest.mark.parametrize("error", [None, OSError, ValueError])

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
@@ -50,6 +50,29 @@ def draw_gradients(parameters: Sequence[mr.Parameter], rng: np.random.Generator)
 def gradients(layer: Any) -> dict[str, Array]:
     """Copies of all gradients, by name."""
     return {name: p.grad.copy() for name, p in layer.named_parameters().items()}
+
+
+def assert_adds_up(layer: Any, backward: Callable[[], Any]) -> None:
+    """Fail unless a second ``backward()`` adds once more what the first has added."""
+    layer.zero_grad()
+    backward()
+    once = gradients(layer)
+    backward()
+    for name, twice in gradients(layer).items():
+        np.testing.assert_allclose(twice, 2 * once[name], rtol=1e-12)
+
+
+def optimizers(rules: Any) -> dict[str, Callable[..., Any]]:
+    """What makes each optimizer of `rules`, minirnn itself say, from parameters and a rate."""
+    return {
+        "SGD": rules.SGD,
+        "momentum": lambda p, lr: rules.SGD(p, lr, 0.9),
+        "Nesterov": lambda p, lr: rules.SGD(p, lr, 0.9, nesterov=True),
+        "RMSprop": rules.RMSprop,
+        "Adagrad": rules.Adagrad,
+        "Adam": rules.Adam,
+        "AdamW": rules.AdamW,
+    }
 
 
 def compile_scan(dtype: str) -> None:

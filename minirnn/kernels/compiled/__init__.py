@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...cells import Cell
-from ..pointwise import read
+from ..pointwise import Step
 
 NOT_KEPT = (
     "each process compiles it anew, as no folder for it can be written to: set NUMBA_CACHE_DIR"
@@ -49,7 +48,7 @@ def _why_not_imported() -> str:
     return ""
 
 
-def compile_ahead(dtype: Any, *cells: Cell) -> str:
+def compile_ahead(dtype: Any, *steps: Step) -> str:
     """Compile what some cells need, or load it; return why that cannot be, empty if it can."""
     if not why_not_compiled():
         try:
@@ -58,9 +57,9 @@ def compile_ahead(dtype: Any, *cells: Cell) -> str:
             compile_for(np.dtype(dtype))
         except Exception as error:  # whatever a compiler may fail for
             compiling_failed(error)
-    for cell in () if why_not_compiled() else cells:
+    for step in () if why_not_compiled() else steps:
         try:
-            compile_for(np.dtype(dtype), read(cell))
-        except Exception as error:  # with this cell alone
-            return f"{cell.name} cannot be compiled: {_in_a_line(error)}"
+            compile_for(np.dtype(dtype), step)
+        except Exception as error:  # for this cell alone
+            return f"{step.name} cannot be compiled: {_in_a_line(error)}"
     return why_not_compiled()

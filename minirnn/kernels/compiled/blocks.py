@@ -29,7 +29,8 @@ def joined(first: Array, second: Array) -> Array:
     """Two columns (K, 1) as one."""
     K = len(first)
     both = np.empty((K + len(second), 1), first.dtype)
-    both[:K], both[K:] = first, second
+    for k in range(len(both)):  # (to assign a slice takes seconds to compile, for its message)
+        both[k, 0] = first[k, 0] if k < K else second[k - K, 0]
     return both
 
 

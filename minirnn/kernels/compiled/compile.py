@@ -81,7 +81,7 @@ def _say() -> None:
     # (there may be no standard error, or a closed one)
     with suppress(AttributeError, OSError, ValueError):
         sys.stderr.write(
-            "minirnn: compiling the scan for this machine takes about 20 s; "
+            "minirnn: compiling the scan for this machine takes about 25 s; "
             "`python -m minirnn.compile` does it once, ahead\n"
         )
 

@@ -45,6 +45,13 @@ def runs(count: int, every: int, h_blocks: int) -> int:
 
 
 @njit(nogil=True)
+def put(found: Array, n: int, start: int, by_step: int, by_block: int) -> int:
+    """Fill row n, number by number: to assign a row takes seconds to compile, for its message."""
+    found[n, 0], found[n, 1], found[n, 2] = start, by_step, by_block
+    return n + 1
+
+
+@njit(nogil=True)
 def table_for(plan: Plan, m: Memory, letters: Array, d: Array, da: Array) -> Array:
     """Of each run of a cell's step: its address at t = 0, how far the next t is, and the next 16 units.
 
@@ -55,22 +62,17 @@ def table_for(plan: Plan, m: Memory, letters: Array, d: Array, da: Array) -> Arr
     h_step, da_step = plan.h_blocks * block, (plan.da_width * plan.h_blocks + 1) * block
     found = np.empty((plan.width + 3 * S + len(plan.letters) + plan.da_width, 3), np.intp)
     for k in range(plan.width):
-        found[n] = m.gates.ctypes.data + k * block, m.gates_step * size, width * block
-        n += 1
+        n = put(found, n, m.gates.ctypes.data + k * block, m.gates_step * size, width * block)
     for new in range(2):
         for s in range(S):
             start = m.states.ctypes.data + s * plan.state_size * size
-            found[n] = start + new * h_step, h_step, block
-            n += 1
+            n = put(found, n, start + new * h_step, h_step, block)
     for k in range(len(plan.letters)):
-        found[n] = letters.ctypes.data + k * h_step, 0, block
-        n += 1
+        n = put(found, n, letters.ctypes.data + k * h_step, 0, block)
     for s in range(S if len(d) else 0):
-        found[n] = d.ctypes.data + s * h_step, 0, block
-        n += 1
+        n = put(found, n, d.ctypes.data + s * h_step, 0, block)
     for k in range(plan.da_width if len(d) else 0):
-        found[n] = da.ctypes.data + k * block, da_step, plan.da_width * block
-        n += 1
+        n = put(found, n, da.ctypes.data + k * block, da_step, plan.da_width * block)
     return found[:n]
 
 

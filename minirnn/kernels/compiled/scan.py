@@ -15,7 +15,7 @@ from ...backend import Array, State
 from ...cells import Arrays, Cell
 from ...scan import Scan
 from ...tokens import OneHotColumns
-from ..pointwise import read
+from ..pointwise import Step
 from ..pool import parallel, shares
 from . import loops, one_step
 from .blocks import from_line
@@ -83,15 +83,15 @@ class NumbaScan(Scan):
     """The scan of `Scan` for a cell that can be printed, in float32 and float64, on several threads.
 
     Args:
-        cell: one of those.
+        step: what the cell computes.
         other: the scan for complex numbers, which `minirnn.gradcheck` computes with.
     """
 
     name = "numba"
     leaves_threads = True
 
-    def __init__(self, cell: Cell, other: Scan) -> None:
-        self.cell = compiled_cell(read(cell))
+    def __init__(self, step: Step, other: Scan) -> None:
+        self.cell = compiled_cell(step)
         self.text = self.cell.source
         self.other = other
 

@@ -11,20 +11,13 @@ import pytest
 from cuda_on_host import COMPILER
 from cupy_fuse_on_host import Kernel, in_host_memory
 from devices import NEEDS_DEVICE, Place, grads, same
+from helpers import optimizers
 from test_device_training import OTHERS, STEP, count_launches
 
 import minirnn as mr
 from benchmarks.laboratory.elementwise import LOSSES, RULES, losses, rules
 
-OPTIMIZERS = {
-    "SGD": rules.SGD,
-    "momentum": lambda p, lr: rules.SGD(p, lr, 0.9),
-    "Nesterov": lambda p, lr: rules.SGD(p, lr, 0.9, nesterov=True),
-    "RMSprop": rules.RMSprop,
-    "Adagrad": rules.Adagrad,
-    "Adam": rules.Adam,
-    "AdamW": rules.AdamW,
-}
+OPTIMIZERS = optimizers(rules)
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda:0", marks=NEEDS_DEVICE)])
